@@ -1,0 +1,20 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+
+namespace zeropoint {
+
+/// Sets how many threads every later call of this library may use; 0 means one a core.
+/// No result depends on it, to the last bit.
+void set_threads(int count);
+
+/// The number of threads in use.
+int threads();
+
+/// Calls body(begin, end) for consecutive pieces of [0, count), each `grain` long but the last,
+/// on up to `threads()` threads. Which pieces exist depends on `count` and `grain` alone, so that a
+/// result folded piece by piece is the same at any thread count. The first exception is rethrown.
+void parallel_for(std::size_t count, std::size_t grain,
+                  const std::function<void(std::size_t begin, std::size_t end)>& body);
+
+}  // namespace zeropoint

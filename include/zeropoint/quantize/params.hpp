@@ -1,0 +1,28 @@
+#pragma once
+#include <cstdint>
+
+#include "zeropoint/quantize/convention.hpp"
+
+namespace zeropoint {
+
+/// real = scale · (code − zero_point).
+struct QuantParams {
+  float scale = 1;
+  std::int32_t zero_point = 0;
+  bool operator==(const QuantParams&) const = default;
+};
+
+/// The real number that a code stands for: the one place where this is written.
+inline float dequantize(std::int32_t code, QuantParams params) {
+  return params.scale * static_cast<float>(code - params.zero_point);
+}
+
+/// Scale and zero point that map [range.min, range.max] onto the grid, by the convention's rules.
+/// A range of width 0 is widened to hold 0; if it is [0, 0], scale is 1 and the zero point is the
+/// code nearest to 0. The scale is never below the smallest normal float32 (1.18e-38).
+/// Throws InputError if the range is not finite or min > max, or if the zero point's magnitude
+/// would exceed 2^24, where float32 can no longer add it exactly (a range very narrow for its
+/// distance from 0; zero-in-range=forced avoids it).
+QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention& convention);
+
+}  // namespace zeropoint

@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+
+#include "zeropoint/study/store.hpp"
+
+namespace zeropoint {
+
+/// The run as JSON, {"meta": …, "results": [row, …], "summary": …, "claims": …}; stable names.
+std::string to_json(const Run& run);
+
+/// The rows as CSV (RFC 4180), one header line, the same names as in JSON.
+std::string to_csv(const Run& run);
+
+/// The rows as a table for a terminal. With more than one seed, mean ± standard error.
+std::string to_table(const Run& run);
+
+/// The verdicts as text for a terminal, `width` columns wide.
+std::string claims_text(const Run& run, int width = 100);
+
+/// One self-contained HTML page: figures, table, settings, verdicts. Opens without a network.
+std::string to_page(const Run& run);
+
+}  // namespace zeropoint

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "zeropoint/quantize/params.hpp"
+
+namespace zeropoint {
+
+/// The report's three errors, each a ratio of Frobenius norms.
+struct StudyErrors {
+  double ground_truth = 0;  ///< ‖Y − deq(Y'_q)‖ / ‖Y‖
+  double expected = 0;      ///< ‖deq(Y_q) − deq(Y'_q)‖ / ‖deq(Y_q)‖
+  double simulated = 0;     ///< ‖Y_q − Y'_q‖ / ‖Y_q‖ on integer codes
+};
+
+/// What the report's author published for a cell.
+struct PublishedRow {
+  StudyErrors error;
+  QuantParams a, b, y;
+};
+
+/// One finished cell of a study.
+struct StudyRow {
+  std::string distribution;  ///< a distribution's name, or "file" for the user's own matrices
+  std::size_t m = 0, k = 0, n = 0;
+  double cover = 1;
+  int bits = 8;
+  std::string convention;  ///< as to_string(Convention) gives it
+  std::uint64_t seed = 0;
+  std::string generator;  ///< "report", "counter" or "file"
+
+  StudyErrors error;          ///< norms summed as the convention says
+  StudyErrors error_float64;  ///< norms summed in double
+  std::optional<double> predicted_ground_truth;
+  std::optional<double> predicted_expected;
+  QuantParams a, b, y;
+  double clipped_a = 0, clipped_b = 0, clipped_y = 0;  ///< fractions, 0 to 1
+  double excess_kurtosis_y = 0;      ///< of the true product's entries; 0 for a normal distribution
+  double seconds = 0;                ///< the whole cell
+  double seconds_float_product = 0;  ///< the float32 product that is the ground truth
+  double seconds_quantized_product = 0;  ///< quantizing A and B, and the int8 product
+  std::optional<PublishedRow> published;
+
+  bool square() const { return m == k && k == n; }
+};
+
+}  // namespace zeropoint

@@ -1,0 +1,48 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "zeropoint/core/matrix.hpp"
+#include "zeropoint/core/random.hpp"
+
+namespace zeropoint {
+
+/// A distribution of matrix entries: how to draw it, and the functions that predictions need.
+/// One file and one row in distribution_list.cpp.
+struct Distribution {
+  std::string_view name;
+  std::string_view title;
+  /// Fills `out` from the report's stream exactly as its code did (consuming its draws).
+  void (*fill_report)(ReportStream& stream, std::span<float> out);
+  /// Elements first … first + out.size() − 1 of a counter stream; `first` is a multiple of 4.
+  void (*fill_counter)(const CounterStream& stream, std::size_t first, std::span<float> out);
+  /// P(X ≤ x).
+  double (*cdf)(double x);
+  /// E[X; X ≤ x], the partial first moment.
+  double (*partial_mean)(double x);
+  /// The inverse of cdf.
+  double (*quantile)(double p);
+  double variance;
+  /// Expected order statistic of rank r (0-based, may be fractional) among n draws.
+  double (*expected_order_statistic)(double r, double n);
+};
+
+std::span<const Distribution> distributions();
+
+/// Throws InputError naming the known ones.
+const Distribution& distribution(std::string_view name);
+
+/// Which generator fills a matrix.
+enum class Generator { report, counter };
+
+/// Draws A (m×k), then B (k×n), as the report does: one stream for both, A first, row-major.
+struct OperandPair {
+  Matrix<float> a;
+  Matrix<float> b;
+};
+OperandPair draw_operands(const Distribution& distribution, Generator generator, std::uint64_t seed,
+                          std::size_t m, std::size_t k, std::size_t n);
+
+}  // namespace zeropoint

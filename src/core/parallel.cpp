@@ -1,0 +1,54 @@
+#include "zeropoint/core/parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+
+#include <omp.h>
+
+namespace zeropoint {
+namespace {
+
+std::atomic<int> requested_threads{0};
+
+}  // namespace
+
+void set_threads(int count) { requested_threads = std::max(count, 0); }
+
+int threads() {
+  const int count = requested_threads;
+  return count > 0 ? count : omp_get_num_procs();
+}
+
+void parallel_for(std::size_t count, std::size_t grain,
+                  const std::function<void(std::size_t, std::size_t)>& body) {
+  if (count == 0) return;
+  grain = std::max<std::size_t>(grain, 1);
+  const std::size_t pieces = (count + grain - 1) / grain;
+  const int team = static_cast<int>(std::min<std::size_t>(pieces, threads()));
+  if (team <= 1) {
+    for (std::size_t piece = 0; piece < pieces; ++piece) {
+      body(piece * grain, std::min(count, (piece + 1) * grain));
+    }
+    return;
+  }
+  // No exception may leave a parallel region; the first is carried out by hand.
+  std::exception_ptr failure;
+  std::mutex failure_mutex;
+  std::atomic<bool> failed{false};
+#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
+  for (std::size_t piece = 0; piece < pieces; ++piece) {
+    if (failed) continue;
+    try {
+      body(piece * grain, std::min(count, (piece + 1) * grain));
+    } catch (...) {
+      const std::lock_guard lock(failure_mutex);
+      if (!failure) failure = std::current_exception();
+      failed = true;
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace zeropoint

@@ -1,0 +1,186 @@
+#include "zeropoint/quantize/convention.hpp"
+
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/core/words.hpp"
+
+namespace zeropoint {
+namespace {
+
+using Words = std::vector<std::string_view>;
+
+// The code behind the report's published figures is Convention's own defaults.
+Convention report_code() { return {}; }
+
+// The report's text.
+Convention report_text() {
+  Convention c;
+  c.preset = "report";
+  c.narrow = true;
+  c.zero_point_rounding = Rounding::floor;
+  c.operation = Operation::divide;
+  c.order = ZeroPointOrder::after_rounding;
+  c.rounding = Rounding::floor;
+  c.coverage = Coverage::two_sided;
+  c.norm = NormSum::float64;
+  return c;
+}
+
+// ONNX DynamicQuantizeLinear's rule for scale and zero point, QuantizeLinear's for codes, on the
+// signed grid.
+Convention onnx() {
+  Convention c;
+  c.preset = "onnx";
+  c.zero_point_rounding = Rounding::half_even;
+  c.clamp_zero_point = true;
+  c.zero_in_range = true;
+  c.operation = Operation::divide;
+  c.order = ZeroPointOrder::after_rounding;
+  c.coverage = Coverage::two_sided;
+  c.norm = NormSum::float64;
+  return c;
+}
+
+struct Preset {
+  ConventionPreset what;
+  Convention (*make)();
+};
+constexpr std::array kPresets = {
+    Preset{{"report-code", "the code behind the report's published figures"}, report_code},
+    Preset{{"report", "the report's text"}, report_text},
+    Preset{{"onnx", "ONNX DynamicQuantizeLinear's rules on the signed grid"}, onnx},
+};
+
+// An axis knows its words and how to read and write the field it stands for.
+struct Axis {
+  ConventionAxis what;
+  int (*get)(const Convention&);
+  void (*set)(Convention&, int);
+};
+
+template <auto Member>
+constexpr Axis axis(std::string_view key, std::span<const std::string_view> values,
+                    std::string_view title) {
+  using Field = std::remove_cvref_t<decltype(std::declval<Convention>().*Member)>;
+  return {{key, values, title},
+          [](const Convention& c) { return static_cast<int>(c.*Member); },
+          [](Convention& c, int value) { c.*Member = static_cast<Field>(value); }};
+}
+
+// Each list in the order of its enumeration (false, true for a bool).
+constexpr std::string_view kMappings[] = {"affine", "symmetric"};
+constexpr std::string_view kSigns[] = {"unsigned", "signed"};
+constexpr std::string_view kGrids[] = {"full", "narrow"};
+constexpr std::string_view kArithmetics[] = {"float32", "float64"};
+constexpr std::string_view kRoundings[] = {"half-even", "half-away", "floor", "truncate"};
+constexpr std::string_view kYesNo[] = {"no", "yes"};
+constexpr std::string_view kZeros[] = {"free", "forced"};
+constexpr std::string_view kOperations[] = {"divide", "multiply"};
+constexpr std::string_view kOrders[] = {"before", "after"};
+constexpr std::string_view kCovers[] = {"one-sided", "two-sided"};
+constexpr std::string_view kNorms[] = {"float64", "float32x8"};
+
+constexpr std::array kAxes = {
+    axis<&Convention::mapping>("mapping", kMappings, "zero point chosen, or the grid's middle"),
+    axis<&Convention::is_signed>("sign", kSigns, "the grid's sign"),
+    axis<&Convention::narrow>("grid", kGrids, "every code, or one fewer at the odd end"),
+    axis<&Convention::scale_in>("scale", kArithmetics, "what scale and zero point are computed in"),
+    axis<&Convention::zero_point_rounding>("zero-point", kRoundings, "how the zero point rounds"),
+    axis<&Convention::clamp_zero_point>("zero-point-clamp", kYesNo, "zero point kept on the grid"),
+    axis<&Convention::zero_in_range>("zero-in-range", kZeros, "range widened to hold 0"),
+    axis<&Convention::operation>("operation", kOperations, "x / s, or x times float32(1/s)"),
+    axis<&Convention::order>("zero-point-added", kOrders, "before or after rounding"),
+    axis<&Convention::rounding>("rounding", kRoundings, "how x / s rounds"),
+    axis<&Convention::coverage>("cover", kCovers, "quantiles 1-c and c, or the middle fraction c"),
+    axis<&Convention::norm>("norm", kNorms, "how a study sums the norms of its errors"),
+};
+
+const Preset& preset(std::string_view name) {
+  Words known;
+  for (const auto& candidate : kPresets) {
+    if (candidate.what.name == name) return candidate;
+    known.push_back(candidate.what.name);
+  }
+  throw InputError(fmt::format("convention: expected one of {}; found '{}' (did you mean {}?)",
+                               join_words(known), name, nearest_word(name, known)));
+}
+
+void apply(Convention& convention, std::string_view setting) {
+  const auto equals = setting.find('=');
+  const auto key = setting.substr(0, equals);
+  Words keys;
+  for (const auto& axis : kAxes) keys.push_back(axis.what.key);
+  for (const auto& axis : kAxes) {
+    if (axis.what.key != key) continue;
+    const Words values(axis.what.values.begin(), axis.what.values.end());
+    const auto value = equals == setting.npos ? std::string_view() : setting.substr(equals + 1);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i] == value) return axis.set(convention, static_cast<int>(i));
+    }
+    throw InputError(fmt::format("convention: expected {}={}; found '{}' (did you mean {}?)", key,
+                                 fmt::join(values, "|"), value, nearest_word(value, values)));
+  }
+  throw InputError(
+      fmt::format("convention: expected an axis out of {}; found '{}' (did you mean {}?)",
+                  join_words(keys), key, nearest_word(key, keys)));
+}
+
+std::string spelled(const Axis& axis, const Convention& convention) {
+  return fmt::format("{}={}", axis.what.key,
+                     axis.what.values[static_cast<std::size_t>(axis.get(convention))]);
+}
+
+}  // namespace
+
+std::span<const ConventionPreset> convention_presets() {
+  static const auto presets = [] {
+    std::vector<ConventionPreset> list;
+    for (const auto& preset : kPresets) list.push_back(preset.what);
+    return list;
+  }();
+  return presets;
+}
+
+std::span<const ConventionAxis> convention_axes() {
+  static const auto axes = [] {
+    std::vector<ConventionAxis> list;
+    for (const auto& axis : kAxes) list.push_back(axis.what);
+    return list;
+  }();
+  return axes;
+}
+
+Convention parse_convention(std::string_view text) {
+  auto colon = text.find(':');
+  Convention convention = preset(text.substr(0, colon)).make();
+  while (colon != text.npos) {
+    text.remove_prefix(colon + 1);
+    colon = text.find(':');
+    apply(convention, text.substr(0, colon));
+  }
+  return convention;
+}
+
+std::string to_string(const Convention& convention) {
+  std::string text = convention.preset;
+  const Convention base = preset(convention.preset).make();
+  for (const auto& axis : kAxes) {
+    if (axis.get(convention) != axis.get(base)) text += ":" + spelled(axis, convention);
+  }
+  return text;
+}
+
+std::string full_form(const Convention& convention) {
+  std::string text;
+  for (const auto& axis : kAxes) {
+    if (!text.empty()) text += ":";
+    text += spelled(axis, convention);
+  }
+  return text;
+}
+
+}  // namespace zeropoint

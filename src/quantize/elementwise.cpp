@@ -1,0 +1,222 @@
+// Compiled once for each instruction set by Highway; the best is chosen at run time.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/core/parallel.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/elementwise.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "zeropoint/quantize/elementwise.hpp"
+
+#include "quantize/step.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace zeropoint::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class D, class V>
+V RoundBy(D d, V v, Rounding rule) {
+  switch (rule) {
+    case Rounding::half_even:
+      return hn::Round(v);
+    case Rounding::floor:
+      return hn::Floor(v);
+    case Rounding::truncate:
+      return hn::Trunc(v);
+    case Rounding::half_away:
+      break;
+  }
+  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
+  const V whole = hn::Trunc(v);
+  const auto up = hn::Ge(hn::Abs(hn::Sub(v, whole)), hn::Set(d, 0.5F));
+  return hn::IfThenElse(up, hn::Add(whole, hn::CopySign(hn::Set(d, 1.0F), v)), whole);
+}
+
+// Rounded, not yet clamped codes as floats.
+template <class D, class V>
+V Rounded(D d, V x, const Step& step) {
+  x = hn::IfThenElseZero(hn::Eq(x, x), x);  // NaN compares unequal to itself
+  V v = step.operation == Operation::divide ? hn::Div(x, hn::Set(d, step.scale))
+                                            : hn::Mul(x, hn::Set(d, 1.0F / step.scale));
+  const V z = hn::Set(d, step.zero_point);
+  if (step.order == ZeroPointOrder::before_rounding) {
+    return RoundBy(d, hn::Add(v, z), step.rounding);
+  }
+  return hn::Add(RoundBy(d, v, step.rounding), z);
+}
+
+template <class Code>
+std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Code* codes) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<std::int32_t, decltype(d)> di;
+  const hn::Rebind<Code, decltype(d)> dc;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto lo = hn::Set(d, step.lo);
+  const auto hi = hn::Set(d, step.hi);
+  std::size_t clipped = 0;
+  std::size_t i = 0;
+  // Stores one vector of codes; the mask tells which of them were clipped.
+  const auto one_vector = [&](const float* from, Code* to) HWY_ATTR {
+    const auto v = Rounded(d, hn::LoadU(d, from), step);
+    const auto kept = hn::Min(hn::Max(v, lo), hi);
+    hn::StoreU(hn::DemoteTo(dc, hn::ConvertTo(di, kept)), dc, to);
+    return hn::Ne(v, kept);
+  };
+  for (; i + lanes <= count; i += lanes) {
+    clipped += hn::CountTrue(d, one_vector(x + i, codes + i));
+  }
+  if (i < count) {  // what is left goes through a padded vector
+    HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)] = {};
+    HWY_ALIGN Code result[HWY_MAX_BYTES / sizeof(float)];
+    const std::size_t left = count - i;
+    std::copy_n(x + i, left, rest);
+    const auto was_clipped = one_vector(rest, result);
+    clipped += hn::CountTrue(d, hn::And(was_clipped, hn::FirstN(d, left)));
+    std::copy_n(result, left, codes + i);
+  }
+  return clipped;
+}
+
+template <class Code>
+void DequantizeAll(const Code* codes, std::size_t count, float scale, std::int32_t zero_point,
+                   float* x) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<std::int32_t, decltype(d)> di;
+  const hn::Rebind<Code, decltype(d)> dc;
+  const auto z = hn::Set(di, zero_point);
+  const auto s = hn::Set(d, scale);
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto shifted = hn::Sub(hn::PromoteTo(di, hn::LoadU(dc, codes + i)), z);
+    hn::StoreU(hn::Mul(s, hn::ConvertTo(d, shifted)), d, x + i);
+  }
+  for (; i < count; ++i) {
+    x[i] = scale * static_cast<float>(static_cast<std::int32_t>(codes[i]) - zero_point);
+  }
+}
+
+// One exported name for each code type: Highway's dispatch table takes plain functions.
+#define ZEROPOINT_FOR_CODE(Name, Code)                                                             \
+  std::size_t Quantize##Name(const float* x, std::size_t count, const Step& step, Code* c) {       \
+    return QuantizeAll(x, count, step, c);                                                         \
+  }                                                                                                \
+  void Dequantize##Name(const Code* c, std::size_t count, float scale, std::int32_t z, float* x) { \
+    DequantizeAll(c, count, scale, z, x);                                                          \
+  }
+ZEROPOINT_FOR_CODE(I8, std::int8_t)
+ZEROPOINT_FOR_CODE(U8, std::uint8_t)
+ZEROPOINT_FOR_CODE(I16, std::int16_t)
+ZEROPOINT_FOR_CODE(U16, std::uint16_t)
+#undef ZEROPOINT_FOR_CODE
+
+}  // namespace zeropoint::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace zeropoint {
+
+HWY_EXPORT(QuantizeI8);
+HWY_EXPORT(QuantizeU8);
+HWY_EXPORT(QuantizeI16);
+HWY_EXPORT(QuantizeU16);
+HWY_EXPORT(DequantizeI8);
+HWY_EXPORT(DequantizeU8);
+HWY_EXPORT(DequantizeI16);
+HWY_EXPORT(DequantizeU16);
+
+namespace {
+
+constexpr std::size_t kGrain = 1 << 16;
+
+template <class Code>
+auto quantize_kernel() {
+  if constexpr (std::is_same_v<Code, std::int8_t>) return HWY_DYNAMIC_DISPATCH(QuantizeI8);
+  if constexpr (std::is_same_v<Code, std::uint8_t>) return HWY_DYNAMIC_DISPATCH(QuantizeU8);
+  if constexpr (std::is_same_v<Code, std::int16_t>) return HWY_DYNAMIC_DISPATCH(QuantizeI16);
+  if constexpr (std::is_same_v<Code, std::uint16_t>) return HWY_DYNAMIC_DISPATCH(QuantizeU16);
+}
+
+template <class Code>
+auto dequantize_kernel() {
+  if constexpr (std::is_same_v<Code, std::int8_t>) return HWY_DYNAMIC_DISPATCH(DequantizeI8);
+  if constexpr (std::is_same_v<Code, std::uint8_t>) return HWY_DYNAMIC_DISPATCH(DequantizeU8);
+  if constexpr (std::is_same_v<Code, std::int16_t>) return HWY_DYNAMIC_DISPATCH(DequantizeI16);
+  if constexpr (std::is_same_v<Code, std::uint16_t>) return HWY_DYNAMIC_DISPATCH(DequantizeU16);
+}
+
+Step make_step(QuantParams params, const IntegerGrid& grid, const Convention& convention) {
+  return {params.scale,
+          static_cast<float>(params.zero_point),
+          static_cast<float>(grid.lo()),
+          static_cast<float>(grid.hi()),
+          convention.operation,
+          convention.order,
+          convention.rounding};
+}
+
+void check_sizes(std::size_t reals, std::size_t codes) {
+  if (reals != codes) {
+    throw InputError(
+        fmt::format("quantize: expected as many codes as numbers, found {} and {}", codes, reals));
+  }
+}
+
+}  // namespace
+
+template <class Code>
+std::size_t quantize(std::span<const float> x, QuantParams params, const IntegerGrid& grid,
+                     const Convention& convention, std::span<Code> codes) {
+  check_sizes(x.size(), codes.size());
+  const Step step = make_step(params, grid, convention);
+  const auto kernel = quantize_kernel<Code>();
+  std::atomic<std::size_t> clipped{0};
+  parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    clipped += kernel(x.data() + begin, end - begin, step, codes.data() + begin);
+  });
+  return clipped;
+}
+
+std::int32_t quantize_one(float x, QuantParams params, const IntegerGrid& grid,
+                          const Convention& convention, bool* clipped) {
+  const Step step = make_step(params, grid, convention);
+  if (std::isnan(x)) x = 0;
+  const float scaled =
+      step.operation == Operation::divide ? x / step.scale : x * (1.0F / step.scale);
+  const float rounded = step.order == ZeroPointOrder::before_rounding
+                            ? round_to_integer(scaled + step.zero_point, step.rounding)
+                            : round_to_integer(scaled, step.rounding) + step.zero_point;
+  const float kept = std::clamp(rounded, step.lo, step.hi);
+  if (clipped != nullptr) *clipped = kept != rounded;
+  return static_cast<std::int32_t>(kept);
+}
+
+template <class Code>
+void dequantize(std::span<const Code> codes, QuantParams params, std::span<float> x) {
+  check_sizes(x.size(), codes.size());
+  const auto kernel = dequantize_kernel<Code>();
+  parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    kernel(codes.data() + begin, end - begin, params.scale, params.zero_point, x.data() + begin);
+  });
+}
+
+#define ZEROPOINT_INSTANTIATE(Code)                                                            \
+  template std::size_t quantize<Code>(std::span<const float>, QuantParams, const IntegerGrid&, \
+                                      const Convention&, std::span<Code>);                     \
+  template void dequantize<Code>(std::span<const Code>, QuantParams, std::span<float>);
+ZEROPOINT_INSTANTIATE(std::int8_t)
+ZEROPOINT_INSTANTIATE(std::uint8_t)
+ZEROPOINT_INSTANTIATE(std::int16_t)
+ZEROPOINT_INSTANTIATE(std::uint16_t)
+#undef ZEROPOINT_INSTANTIATE
+
+}  // namespace zeropoint
+#endif

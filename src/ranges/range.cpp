@@ -1,0 +1,116 @@
+#include "zeropoint/ranges/range.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/core/parallel.hpp"
+#include "zeropoint/ranges/order_statistics.hpp"
+
+namespace zeropoint {
+namespace {
+
+constexpr std::size_t kGrain = 1 << 18;
+
+void check_not_empty(std::span<const float> values, std::string_view what) {
+  if (values.empty()) {
+    throw InputError(fmt::format("{}: expected at least one element, found none", what));
+  }
+}
+
+}  // namespace
+
+void check_cover(double cover) {
+  if (!(cover > 0.5 && cover <= 1)) {
+    throw InputError(fmt::format("cover: expected a number above 0.5, at most 1; found {}", cover));
+  }
+}
+
+CoverProbabilities cover_probabilities(double cover, Coverage sides) {
+  check_cover(cover);
+  const double tail = sides == Coverage::one_sided ? 1 - cover : (1 - cover) / 2;
+  return {tail, 1 - tail};
+}
+
+Range min_max_range(std::span<const float> values, std::string_view what) {
+  check_not_empty(values, what);
+  Range range{values[0], values[0]};
+  bool all_finite = true;
+  std::mutex mutex;
+  parallel_for(values.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    // Running extremes by lane: the compiler turns each array into a vector.
+    constexpr std::size_t kLanes = 16;
+    float low[kLanes];
+    float high[kLanes];
+    float poison[kLanes];  // x·0 is 0, or NaN for NaN and infinity
+    std::fill_n(low, kLanes, values[begin]);
+    std::fill_n(high, kLanes, values[begin]);
+    std::fill_n(poison, kLanes, 0.0F);
+    const float* x = values.data();
+    std::size_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const float v = x[i + lane];
+        low[lane] = v < low[lane] ? v : low[lane];
+        high[lane] = v > high[lane] ? v : high[lane];
+        poison[lane] += v * 0.0F;
+      }
+    }
+    for (; i < end; ++i) {
+      low[0] = std::min(low[0], x[i]);
+      high[0] = std::max(high[0], x[i]);
+      poison[0] += x[i] * 0.0F;
+    }
+    const std::lock_guard lock(mutex);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      range.min = std::min(range.min, low[lane]);
+      range.max = std::max(range.max, high[lane]);
+      all_finite = all_finite && poison[lane] == 0;
+    }
+  });
+  if (!all_finite) check_finite(values, what);
+  return range;
+}
+
+Range sigma_range(std::span<const float> values, double k, std::string_view what) {
+  check_not_empty(values, what);
+  if (!(k > 0 && std::isfinite(k))) {
+    throw InputError(
+        fmt::format("{}: expected a positive number of standard deviations, found {}", what, k));
+  }
+  check_finite(values, what);
+  const double count = static_cast<double>(values.size());
+  double mean = 0;
+  for (const float x : values) mean += x;
+  mean /= count;
+  double variance = 0;
+  for (const float x : values) variance += (x - mean) * (x - mean);
+  const double reach = k * std::sqrt(variance / count);
+  return {static_cast<float>(mean - reach), static_cast<float>(mean + reach)};
+}
+
+std::vector<Range> coverage_ranges(std::span<const float> values, std::span<const double> covers,
+                                   Coverage sides, std::string_view what) {
+  std::vector<double> probabilities;
+  for (const double cover : covers) {
+    const auto [lower, upper] = cover_probabilities(cover, sides);
+    probabilities.push_back(lower);
+    probabilities.push_back(upper);
+  }
+  const auto found = quantiles(values, probabilities, what);
+  std::vector<Range> ranges;
+  for (std::size_t i = 0; i < covers.size(); ++i) {
+    ranges.push_back({found[2 * i], found[2 * i + 1]});
+  }
+  return ranges;
+}
+
+Range coverage_range(std::span<const float> values, double cover, Coverage sides,
+                     std::string_view what) {
+  return coverage_ranges(values, {&cover, 1}, sides, what).front();
+}
+
+}  // namespace zeropoint

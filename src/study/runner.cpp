@@ -1,0 +1,179 @@
+#include <chrono>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/gemm/float_product.hpp"
+#include "zeropoint/gemm/product.hpp"
+#include "zeropoint/study/study.hpp"
+#include "zeropoint/theory/distribution.hpp"
+#include "zeropoint/theory/product_error.hpp"
+
+#include "study/errors.hpp"
+
+namespace zeropoint {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// The matrices that the cells of one group share, and what follows from them alone.
+struct Operands {
+  Matrix<float> drawn_a, drawn_b;
+  const Matrix<float>* a = nullptr;
+  const Matrix<float>* b = nullptr;
+  Matrix<float> y;
+  double excess_kurtosis = 0;
+  double seconds_float_product = 0;
+};
+
+Operands make_operands(const StudyCell& cell, const StudyFiles* files) {
+  Operands operands;
+  if (cell.generator == "file") {
+    operands.a = &files->a;
+    operands.b = &files->b;
+  } else {
+    const auto generator = cell.generator == "report" ? Generator::report : Generator::counter;
+    auto pair = draw_operands(distribution(cell.distribution), generator, cell.seed, cell.m, cell.k,
+                              cell.n);
+    operands.drawn_a = std::move(pair.a);
+    operands.drawn_b = std::move(pair.b);
+    operands.a = &operands.drawn_a;
+    operands.b = &operands.drawn_b;
+  }
+  const Stopwatch watch;
+  operands.y = float_product(*operands.a, *operands.b);
+  operands.seconds_float_product = watch.seconds();
+  check_finite(operands.y.values(), "A times B in float32");
+  operands.excess_kurtosis = excess_kurtosis(operands.y);
+  return operands;
+}
+
+// Ranges of A, B and Y at every coverage of a group, each matrix read in one go.
+struct Ranges {
+  std::vector<Range> a, b, y;
+};
+
+Ranges make_ranges(const Operands& operands, const std::vector<double>& covers, Coverage sides) {
+  return {coverage_ranges(operands.a->values(), covers, sides, "A"),
+          coverage_ranges(operands.b->values(), covers, sides, "B"),
+          coverage_ranges(operands.y.values(), covers, sides, "A times B")};
+}
+
+QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
+                          const IntegerGrid& grid, const Convention& convention) {
+  const Requantization how{double{a.params().scale} * double{b.params().scale} / double{y.scale},
+                           y.zero_point,
+                           grid.lo(),
+                           grid.hi(),
+                           convention.rounding,
+                           convention.order == ZeroPointOrder::before_rounding};
+  CodeMatrix out = make_codes(grid, a.rows(), b.cols());
+  std::visit(
+      [&]<class Code>(Matrix<Code>& codes) {
+        product_requantized<Code, Code, Code>(
+            std::get<Matrix<Code>>(a.codes()).view(), std::get<Matrix<Code>>(b.codes()).view(),
+            a.params().zero_point, b.params().zero_point, how, codes.view());
+      },
+      out);
+  return {std::move(out), y, grid};
+}
+
+// Predictions are made from the settings alone; for the user's own matrices, from the moments of
+// the operands, before their product is looked at.
+PredictedErrors predict(const StudyCell& cell, const Operands& operands, const QTensor& a,
+                        const QTensor& b, QuantParams y, const Convention& convention) {
+  if (cell.generator != "file") {
+    return predict_study(distribution(cell.distribution), cell.m, cell.k, cell.n, cell.cover,
+                         cell.bits, convention)
+        .errors;
+  }
+  const auto product = product_moments(moments(*operands.a, a), moments(*operands.b, b), cell.k);
+  return predict_errors(product, y, a.grid(), convention);
+}
+
+StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a, Range range_b,
+                  Range range_y) {
+  const Stopwatch whole;
+  const Convention convention = parse_convention(cell.convention);
+  const IntegerGrid grid = convention.grid(cell.bits);
+  const QuantParams params_a = choose_params(range_a, grid, convention);
+  const QuantParams params_b = choose_params(range_b, grid, convention);
+  const QuantParams params_y = choose_params(range_y, grid, convention);
+
+  const Stopwatch product_watch;
+  const QTensor a(*operands.a, params_a, grid, convention);
+  const QTensor b(*operands.b, params_b, grid, convention);
+  const QTensor product = quantized_product(a, b, params_y, grid, convention);
+  const double seconds_quantized_product = product_watch.seconds();
+  const QTensor y(operands.y, params_y, grid, convention);
+  const BothNorms errors = study_errors(operands.y, y, product);
+
+  StudyRow row;
+  row.distribution = cell.distribution;
+  row.m = cell.m;
+  row.k = cell.k;
+  row.n = cell.n;
+  row.cover = cell.cover;
+  row.bits = cell.bits;
+  row.convention = cell.convention;
+  row.seed = cell.seed;
+  row.generator = cell.generator;
+  row.error = convention.norm == NormSum::float64 ? errors.float64 : errors.float32x8;
+  row.error_float64 = errors.float64;
+  const auto predicted = predict(cell, operands, a, b, params_y, convention);
+  row.predicted_ground_truth = predicted.ground_truth;
+  row.predicted_expected = predicted.expected;
+  row.a = params_a;
+  row.b = params_b;
+  row.y = params_y;
+  row.clipped_a = a.clipped();
+  row.clipped_b = b.clipped();
+  row.clipped_y = y.clipped();
+  row.excess_kurtosis_y = operands.excess_kurtosis;
+  row.seconds_float_product = operands.seconds_float_product;
+  row.seconds_quantized_product = seconds_quantized_product;
+  row.published = published(cell);
+  row.seconds = whole.seconds();
+  return row;
+}
+
+bool same_operands(const StudyCell& x, const StudyCell& y) {
+  return x.distribution == y.distribution && x.m == y.m && x.k == y.k && x.n == y.n &&
+         x.seed == y.seed && x.generator == y.generator;
+}
+
+}  // namespace
+
+void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, StudyRow>& done,
+               const StudyFiles* files, const OnRow& on_row) {
+  for (std::size_t begin = 0; begin < cells.size();) {
+    std::size_t end = begin;
+    std::vector<std::size_t> pending;
+    std::vector<double> covers;
+    for (; end < cells.size() && same_operands(cells[begin], cells[end]); ++end) {
+      if (done.contains(end)) continue;
+      pending.push_back(end);
+      covers.push_back(cells[end].cover);
+    }
+    begin = end;
+    if (pending.empty()) continue;
+
+    const Operands operands = make_operands(cells[pending.front()], files);
+    std::map<Coverage, Ranges> ranges;
+    for (std::size_t i = 0; i < pending.size(); ++i) {
+      const auto& cell = cells[pending[i]];
+      const Coverage sides = parse_convention(cell.convention).coverage;
+      if (!ranges.contains(sides)) ranges[sides] = make_ranges(operands, covers, sides);
+      const auto& of = ranges[sides];
+      if (!on_row(pending[i], run_cell(cell, operands, of.a[i], of.b[i], of.y[i]))) return;
+    }
+  }
+}
+
+}  // namespace zeropoint

@@ -1,0 +1,158 @@
+#include "study/serialize.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace zeropoint {
+namespace {
+
+using nlohmann::ordered_json;
+
+// JSON has no infinity (an error against a zero norm); null stands for it.
+ordered_json number(double x) { return std::isfinite(x) ? ordered_json(x) : ordered_json(); }
+
+ordered_json number(const std::optional<double>& x) { return x ? number(*x) : ordered_json(); }
+
+double number_or_infinity(const ordered_json& json) {
+  return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
+}
+
+std::optional<double> number_or_none(const ordered_json& json) {
+  return json.is_null() ? std::nullopt : std::optional(json.get<double>());
+}
+
+// The three errors under names with a prefix and a suffix.
+void put(ordered_json& json, const StudyErrors& error, const std::string& prefix,
+         const std::string& suffix) {
+  json[prefix + "ground_truth_error" + suffix] = number(error.ground_truth);
+  json[prefix + "expected_error" + suffix] = number(error.expected);
+  json[prefix + "simulated_error" + suffix] = number(error.simulated);
+}
+
+StudyErrors errors_from(const ordered_json& json, const std::string& prefix,
+                        const std::string& suffix) {
+  return {number_or_infinity(json.at(prefix + "ground_truth_error" + suffix)),
+          number_or_infinity(json.at(prefix + "expected_error" + suffix)),
+          number_or_infinity(json.at(prefix + "simulated_error" + suffix))};
+}
+
+void put(ordered_json& json, QuantParams params, const std::string& prefix,
+         const std::string& matrix) {
+  json[prefix + "scale_" + matrix] = params.scale;
+  json[prefix + "zero_point_" + matrix] = params.zero_point;
+}
+
+QuantParams params_from(const ordered_json& json, const std::string& prefix,
+                        const std::string& matrix) {
+  return {json.at(prefix + "scale_" + matrix).get<float>(),
+          json.at(prefix + "zero_point_" + matrix).get<std::int32_t>()};
+}
+
+}  // namespace
+
+ordered_json to_json(const StudyRow& row) {
+  ordered_json json;
+  json["distribution"] = row.distribution;
+  json["size"] = row.square() ? ordered_json(row.n) : ordered_json();
+  json["m"] = row.m;
+  json["k"] = row.k;
+  json["n"] = row.n;
+  json["cover"] = row.cover;
+  json["bits"] = row.bits;
+  json["convention"] = row.convention;
+  json["seed"] = row.seed;
+  json["generator"] = row.generator;
+  put(json, row.error, "", "");
+  json["predicted_ground_truth_error"] = number(row.predicted_ground_truth);
+  json["predicted_expected_error"] = number(row.predicted_expected);
+  put(json, row.error_float64, "", "_float64");
+  put(json, row.a, "", "a");
+  put(json, row.b, "", "b");
+  put(json, row.y, "", "y");
+  json["clipped_a"] = row.clipped_a;
+  json["clipped_b"] = row.clipped_b;
+  json["clipped_y"] = row.clipped_y;
+  json["excess_kurtosis_y"] = row.excess_kurtosis_y;
+  json["seconds"] = row.seconds;
+  json["seconds_float_product"] = row.seconds_float_product;
+  json["seconds_quantized_product"] = row.seconds_quantized_product;
+  if (row.published) {
+    ordered_json published;
+    put(published, row.published->error, "", "");
+    put(published, row.published->a, "", "a");
+    put(published, row.published->b, "", "b");
+    put(published, row.published->y, "", "y");
+    json["published"] = published;
+  } else {
+    json["published"] = nullptr;
+  }
+  return json;
+}
+
+StudyRow row_from_json(const ordered_json& json) {
+  StudyRow row;
+  row.distribution = json.at("distribution");
+  row.m = json.at("m");
+  row.k = json.at("k");
+  row.n = json.at("n");
+  row.cover = json.at("cover");
+  row.bits = json.at("bits");
+  row.convention = json.at("convention");
+  row.seed = json.at("seed");
+  row.generator = json.at("generator");
+  row.error = errors_from(json, "", "");
+  row.predicted_ground_truth = number_or_none(json.at("predicted_ground_truth_error"));
+  row.predicted_expected = number_or_none(json.at("predicted_expected_error"));
+  row.error_float64 = errors_from(json, "", "_float64");
+  row.a = params_from(json, "", "a");
+  row.b = params_from(json, "", "b");
+  row.y = params_from(json, "", "y");
+  row.clipped_a = json.at("clipped_a");
+  row.clipped_b = json.at("clipped_b");
+  row.clipped_y = json.at("clipped_y");
+  row.excess_kurtosis_y = json.at("excess_kurtosis_y");
+  row.seconds = json.at("seconds");
+  row.seconds_float_product = json.at("seconds_float_product");
+  row.seconds_quantized_product = json.at("seconds_quantized_product");
+  if (const auto& published = json.at("published"); !published.is_null()) {
+    row.published = PublishedRow{errors_from(published, "", ""), params_from(published, "", "a"),
+                                 params_from(published, "", "b"), params_from(published, "", "y")};
+  }
+  return row;
+}
+
+ordered_json to_json(const StudySpec& spec) {
+  ordered_json json;
+  json["distributions"] = spec.distributions;
+  json["sizes"] = spec.sizes;
+  json["covers"] = spec.covers;
+  json["bits"] = spec.bits;
+  json["conventions"] = spec.conventions;
+  json["seed"] = spec.seed;
+  json["repeat"] = spec.repeat;
+  json["generator"] = spec.generator;
+  json["file_a"] = spec.file_a;
+  json["file_b"] = spec.file_b;
+  json["digest_a"] = spec.digest_a;
+  json["digest_b"] = spec.digest_b;
+  return json;
+}
+
+StudySpec spec_from_json(const ordered_json& json) {
+  StudySpec spec;
+  json.at("distributions").get_to(spec.distributions);
+  json.at("sizes").get_to(spec.sizes);
+  json.at("covers").get_to(spec.covers);
+  json.at("bits").get_to(spec.bits);
+  json.at("conventions").get_to(spec.conventions);
+  json.at("seed").get_to(spec.seed);
+  json.at("repeat").get_to(spec.repeat);
+  json.at("generator").get_to(spec.generator);
+  json.at("file_a").get_to(spec.file_a);
+  json.at("file_b").get_to(spec.file_b);
+  json.at("digest_a").get_to(spec.digest_a);
+  json.at("digest_b").get_to(spec.digest_b);
+  return spec;
+}
+
+}  // namespace zeropoint

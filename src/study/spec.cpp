@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/core/machine.hpp"
+#include "zeropoint/core/parallel.hpp"
+#include "zeropoint/core/words.hpp"
+#include "zeropoint/study/study.hpp"
+#include "zeropoint/theory/distribution.hpp"
+
+namespace zeropoint {
+namespace {
+
+// The largest size that the report studied: up to it, its own matrices; above, the counter's.
+constexpr std::size_t kReportSize = 3000;
+
+template <class T>
+void check_list(const std::vector<T>& list, std::string_view what) {
+  if (list.empty()) throw InputError(fmt::format("{}: expected at least one value", what));
+  std::set<T> seen;
+  for (const auto& value : list) {
+    if (!seen.insert(value).second) {
+      throw InputError(fmt::format("{}: expected each value once, found {} twice", what, value));
+    }
+  }
+}
+
+std::string generator_for(const StudySpec& spec, std::size_t size) {
+  if (spec.generator != "auto") return spec.generator;
+  return size <= kReportSize ? "report" : "counter";
+}
+
+}  // namespace
+
+void resolve(StudySpec& spec) {
+  if (spec.file_a.empty() != spec.file_b.empty()) {
+    throw InputError("study: expected both --a and --b, found one of them");
+  }
+  if (!spec.from_files()) {
+    check_list(spec.distributions, "distributions");
+    for (const auto& name : spec.distributions) distribution(name);
+    check_list(spec.sizes, "sizes");
+    for (const auto size : spec.sizes) {
+      if (size == 0) throw InputError("sizes: expected positive sizes, found 0");
+    }
+  } else {
+    spec.distributions.clear();
+    spec.sizes.clear();
+  }
+  check_list(spec.covers, "cover");
+  for (const double cover : spec.covers) check_cover(cover);
+  check_list(spec.bits, "bits");
+  for (const int bits : spec.bits) check(IntegerGrid{bits});
+  for (auto& convention : spec.conventions) convention = to_string(parse_convention(convention));
+  check_list(spec.conventions, "convention");
+  if (spec.repeat < 1) {
+    throw InputError(fmt::format("repeat: expected at least 1, found {}", spec.repeat));
+  }
+  if (spec.repeat > 1 && spec.from_files()) {
+    throw InputError("repeat: expected 1 with --a and --b, whose values do not depend on a seed");
+  }
+  const std::vector<std::string_view> generators = {"auto", "report", "counter"};
+  if (std::ranges::find(generators, spec.generator) == generators.end()) {
+    throw InputError(fmt::format("generator: expected one of {}; found '{}'",
+                                 join_words(generators), spec.generator));
+  }
+  constexpr std::uint64_t kSeeds = std::uint64_t{1} << 32;
+  const bool draws_report =
+      !spec.from_files() && std::ranges::any_of(spec.sizes, [&](std::size_t size) {
+        return generator_for(spec, size) == "report";
+      });
+  if (draws_report && (spec.seed >= kSeeds || spec.seed + spec.repeat > kSeeds)) {
+    throw InputError(
+        fmt::format("seed: expected seeds below 2^32 for the report's generator, found "
+                    "{} (--generator counter takes any)",
+                    spec.seed));
+  }
+}
+
+std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
+  std::vector<StudyCell> all;
+  const auto add_group = [&](StudyCell cell) {
+    for (const auto& convention : spec.conventions) {
+      for (const int bits : spec.bits) {
+        for (const double cover : spec.covers) {
+          cell.convention = convention;
+          cell.bits = bits;
+          cell.cover = cover;
+          all.push_back(cell);
+        }
+      }
+    }
+  };
+  if (spec.from_files()) {
+    add_group({"file", files.m, files.k, files.n, spec.seed, "file", "", 0, 0});
+    return all;
+  }
+  for (const auto& name : spec.distributions) {
+    for (const auto size : spec.sizes) {
+      for (int repeat = 0; repeat < spec.repeat; ++repeat) {
+        add_group({name, size, size, size, spec.seed + static_cast<std::uint64_t>(repeat),
+                   generator_for(spec, size), "", 0, 0});
+      }
+    }
+  }
+  return all;
+}
+
+std::uint64_t required_memory(const std::vector<StudyCell>& cells) {
+  double most = 0;
+  for (const auto& cell : cells) {
+    const auto m = static_cast<double>(cell.m);
+    const auto k = static_cast<double>(cell.k);
+    const auto n = static_cast<double>(cell.n);
+    const double code = cell.bits <= 8 ? 1 : 2;
+    const double floats = 4 * (m * k + k * n + m * n);
+    const double codes = code * (m * k + k * n + 2 * m * n);
+    const double packed_b = 2 * code * k * (n + 48);
+    const double row_blocks = threads() * 48.0 * (2 * code * k + 12 * n);
+    most = std::max(most, floats + codes + packed_b + row_blocks);
+  }
+  constexpr double kMost = 0x1p63;
+  return most < kMost ? static_cast<std::uint64_t>(most)
+                      : std::numeric_limits<std::uint64_t>::max();
+}
+
+void check_memory(const std::vector<StudyCell>& cells) {
+  const auto gib = [](std::uint64_t bytes) { return static_cast<double>(bytes) * 0x1p-30; };
+  const auto available = available_memory();
+  for (const auto& cell : cells) {
+    const auto needed = required_memory({cell});
+    if (needed <= available) continue;
+    throw InputError(
+        fmt::format("study: matrices of {}x{} and {}x{} need {:.1f} GiB of memory, found "
+                    "{:.1f} GiB available",
+                    cell.m, cell.k, cell.k, cell.n, gib(needed), gib(available)));
+  }
+}
+
+double cost(const StudyCell& cell) {
+  const auto m = static_cast<double>(cell.m);
+  const auto k = static_cast<double>(cell.k);
+  const auto n = static_cast<double>(cell.n);
+  // A product's multiply costs about a hundredth of an element's passes; a cell never costs
+  // nothing.
+  return 1e5 + m * k + k * n + m * n + m * k * n / 100;
+}
+
+std::string digest(const Matrix<float>& matrix) {
+  // FNV-1a over the shape and the bits of every value.
+  std::uint64_t hash = 0xCBF29CE484222325;
+  const auto mix = [&](std::uint64_t word) { hash = (hash ^ word) * 0x100000001B3; };
+  mix(matrix.rows());
+  mix(matrix.cols());
+  for (const float x : matrix.values()) mix(std::bit_cast<std::uint32_t>(x));
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace zeropoint

@@ -1,0 +1,98 @@
+// The normal distribution with mean 0 and standard deviation 1.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include <boost/math/distributions/normal.hpp>
+
+#include "zeropoint/core/parallel.hpp"
+
+#include "theory/distribution_rows.hpp"
+
+namespace zeropoint {
+namespace {
+
+constexpr std::size_t kBlock = 16;
+constexpr double kTwoPi = 2 * std::numbers::pi;
+
+// Box–Muller on 16 uniforms, those 8 apart being a pair. Each function is taken in double and
+// rounded to float32, so that one mathematics library is as good as another.
+void transform_block(float* u) {
+  for (std::size_t j = 0; j < kBlock / 2; ++j) {
+    const float v = 1.0F - u[j];
+    const auto angle = static_cast<float>(kTwoPi * u[j + 8]);
+    const auto log = static_cast<float>(std::log(static_cast<double>(v)));
+    const auto radius = static_cast<float>(std::sqrt(-2.0 * log));
+    u[j] = radius * static_cast<float>(std::cos(static_cast<double>(angle)));
+    u[j + 8] = radius * static_cast<float>(std::sin(static_cast<double>(angle)));
+  }
+}
+
+// The last values are drawn and transformed again where 16 does not divide the count. Fewer than
+// 16 values, which the report never drew, are the first of a whole block.
+void fill_report(ReportStream& stream, std::span<float> out) {
+  if (out.size() < kBlock) {
+    std::array<float, kBlock> block;
+    for (float& u : block) u = stream.next();
+    transform_block(block.data());
+    std::copy_n(block.begin(), out.size(), out.begin());
+    return;
+  }
+  for (float& u : out) u = stream.next();
+  parallel_for(out.size() / kBlock, 1 << 12, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t block = begin; block < end; ++block) transform_block(&out[block * kBlock]);
+  });
+  if (out.size() % kBlock != 0) {
+    const auto last = out.last(kBlock);
+    for (float& u : last) u = stream.next();
+    transform_block(last.data());
+  }
+}
+
+void fill_counter(const CounterStream& stream, std::size_t first, std::span<float> out) {
+  for (std::size_t i = 0; i < out.size(); i += 4) {
+    const auto words = stream.words((first + i) / 4);
+    std::array<float, 4> normal;
+    for (std::size_t pair = 0; pair < 4; pair += 2) {
+      // 32 bits and never 0: the tails reach 6.7 standard deviations.
+      const double v = (words[pair] + 0.5) * 0x1p-32;
+      const double angle = kTwoPi * (words[pair + 1] * 0x1p-32);
+      const double radius = std::sqrt(-2 * std::log(v));
+      normal[pair] = static_cast<float>(radius * std::cos(angle));
+      normal[pair + 1] = static_cast<float>(radius * std::sin(angle));
+    }
+    std::copy_n(normal.begin(), std::min<std::size_t>(4, out.size() - i),
+                out.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+const boost::math::normal kStandard;
+
+double cdf(double x) {
+  if (std::isinf(x)) return x > 0 ? 1 : 0;
+  return boost::math::cdf(kStandard, x);
+}
+
+double partial_mean(double x) { return std::isinf(x) ? 0 : -boost::math::pdf(kStandard, x); }
+
+double quantile(double p) { return boost::math::quantile(kStandard, p); }
+
+// Blom's approximation: G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958.
+double expected_order_statistic(double r, double n) {
+  return quantile((r + 1 - 0.375) / (n + 1 - 2 * 0.375));
+}
+
+}  // namespace
+
+const Distribution kNormal = {"normal",
+                              "normal with mean 0 and standard deviation 1",
+                              fill_report,
+                              fill_counter,
+                              cdf,
+                              partial_mean,
+                              quantile,
+                              1.0,
+                              expected_order_statistic};
+
+}  // namespace zeropoint

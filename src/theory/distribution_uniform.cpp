@@ -1,0 +1,39 @@
+// The uniform distribution on [−1, 1].
+#include <algorithm>
+
+#include "theory/distribution_rows.hpp"
+
+namespace zeropoint {
+namespace {
+
+void fill_report(ReportStream& stream, std::span<float> out) {
+  for (float& x : out) x = stream.next() * 2.0F - 1.0F;
+}
+
+void fill_counter(const CounterStream& stream, std::size_t first, std::span<float> out) {
+  for (std::size_t i = 0; i < out.size(); i += 4) {
+    const auto words = stream.words((first + i) / 4);
+    for (std::size_t j = 0; j < std::min<std::size_t>(4, out.size() - i); ++j) {
+      out[i + j] = static_cast<float>(words[j] >> 8) * 0x1p-23F - 1.0F;
+    }
+  }
+}
+
+double cdf(double x) { return (std::clamp(x, -1.0, 1.0) + 1) / 2; }
+
+double partial_mean(double x) {
+  x = std::clamp(x, -1.0, 1.0);
+  return (x * x - 1) / 4;
+}
+
+double quantile(double p) { return 2 * p - 1; }
+
+double expected_order_statistic(double r, double n) { return 2 * (r + 1) / (n + 1) - 1; }
+
+}  // namespace
+
+const Distribution kUniform = {
+    "uniform", "uniform on [-1, 1]",    fill_report, fill_counter, cdf, partial_mean, quantile,
+    1.0 / 3,   expected_order_statistic};
+
+}  // namespace zeropoint

@@ -1,0 +1,10 @@
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+/// One function a verb: adds the subcommand, its options and what it does.
+void add_study_command(CLI::App& app);
+void add_runs_command(CLI::App& app);
+void add_bits_command(CLI::App& app);

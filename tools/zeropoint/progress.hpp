@@ -1,0 +1,27 @@
+#pragma once
+#include <chrono>
+#include <string>
+
+/// A line on standard error that says how far long work has come, its rate and the time left.
+/// Silent unless standard error is a terminal.
+class Progress {
+ public:
+  /// `cost` is the whole work's, in any unit.
+  Progress(std::size_t steps, double cost);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// One step of that cost is done; `what` says which.
+  void step(double cost, const std::string& what);
+  /// Takes the line away, so that something else can be printed.
+  void clear() const;
+
+ private:
+  bool shown_;
+  std::size_t steps_;
+  std::size_t done_ = 0;
+  double cost_;
+  double done_cost_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};

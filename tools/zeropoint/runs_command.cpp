@@ -1,0 +1,114 @@
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/report/report.hpp"
+#include "zeropoint/study/store.hpp"
+
+#include "commands.hpp"
+#include "files.hpp"
+
+using namespace zeropoint;
+
+namespace {
+
+struct RunsOptions {
+  std::string folder = kDefaultFolder;
+  std::string json, csv, page;
+  std::int64_t id = 0;
+};
+
+std::string state(const Run& run) {
+  return run.finished.empty() ? fmt::format("{} of {} rows", run.rows.size(), run.total)
+                              : fmt::format("{} rows", run.rows.size());
+}
+
+std::string settings(const Run& run) {
+  const auto& spec = run.spec;
+  if (spec.from_files()) {
+    return fmt::format("{} x {}, cover {}, {} bits, {}", spec.file_a, spec.file_b,
+                       fmt::join(spec.covers, ","), fmt::join(spec.bits, ","),
+                       fmt::join(spec.conventions, ","));
+  }
+  std::string text = fmt::format("{}; sizes {}; cover {}; {} bits; {}; seed {}",
+                                 fmt::join(spec.distributions, ","), fmt::join(spec.sizes, ","),
+                                 fmt::join(spec.covers, ","), fmt::join(spec.bits, ","),
+                                 fmt::join(spec.conventions, ","), spec.seed);
+  if (spec.repeat > 1)
+    text += fmt::format(" to {}", spec.seed + static_cast<std::uint64_t>(spec.repeat) - 1);
+  return text;
+}
+
+void list(const RunsOptions& options) {
+  const auto runs = Store::existing(store_path(options.folder)).runs();
+  if (!options.json.empty()) {
+    auto json = nlohmann::ordered_json::array();
+    for (const auto& run : runs) {
+      json.push_back({{"run", run.id},
+                      {"started", run.started},
+                      {"finished", run.finished.empty() ? nlohmann::ordered_json()
+                                                        : nlohmann::ordered_json(run.finished)},
+                      {"rows", run.rows.size()},
+                      {"rows_expected", run.total},
+                      {"version", run.version},
+                      {"settings", settings(run)}});
+    }
+    write_text(options.json, nlohmann::ordered_json{{"runs", json}}.dump(2) + "\n");
+    if (options.json == "-") return;
+  }
+  if (runs.empty()) fmt::print("no runs in {}\n", options.folder);
+  for (const auto& run : runs) {
+    fmt::print("{:>4}  {}  {:<16}  {}\n", run.id, run.started, state(run), settings(run));
+  }
+}
+
+void show(const RunsOptions& options) {
+  const Run run = Store::existing(store_path(options.folder)).load(options.id);
+  fmt::print("started {}, {}; zeropoint {} on {}, {} threads\n{}\n\n{}\n{}", run.started,
+             run.finished.empty() ? "not finished" : "finished " + run.finished, run.version,
+             run.cpu, run.threads, settings(run), to_table(run), claims_text(run));
+}
+
+void export_run(const RunsOptions& options) {
+  if (options.json.empty() && options.csv.empty() && options.page.empty()) {
+    throw InputError("runs export: expected one or more of --json, --csv, --page; found none");
+  }
+  const Run run = Store::existing(store_path(options.folder)).load(options.id);
+  if (!options.json.empty()) write_text(options.json, to_json(run));
+  if (!options.csv.empty()) write_text(options.csv, to_csv(run));
+  if (!options.page.empty()) write_text(options.page, to_page(run));
+}
+
+}  // namespace
+
+void add_runs_command(CLI::App& app) {
+  auto* verb = app.add_subcommand("runs", "What was run before: list, show, export");
+  auto options = std::make_shared<RunsOptions>();
+  const auto file = [&](CLI::App* to, const char* name, std::string& value, const char* help) {
+    to->add_option(name, value, help)->type_name("FILE");
+  };
+  verb->add_option("-o,--output", options->folder,
+                   fmt::format("The folder that the study wrote to ({})", kDefaultFolder))
+      ->type_name("DIR");
+  file(verb, "--json", options->json, "The list as JSON; - is standard output, alone");
+  verb->require_subcommand(0, 1);
+  verb->callback([verb, options] {
+    if (verb->get_subcommands().empty()) list(*options);
+  });
+
+  auto* shown = verb->add_subcommand("show", "The table and the verdicts of a run");
+  shown->add_option("ID", options->id, "The run's number, as listed")->required()->type_name("");
+  shown->fallthrough();
+  shown->callback([options] { show(*options); });
+
+  auto* exported = verb->add_subcommand("export", "A run as JSON, CSV or page");
+  exported->add_option("ID", options->id, "The run's number, as listed")->required()->type_name("");
+  file(exported, "--json", options->json, "As `study --json` writes it; - is standard output");
+  file(exported, "--csv", options->csv, "As `study --csv` writes it; - is standard output");
+  file(exported, "--page", options->page, "The HTML page");
+  exported->fallthrough();
+  exported->callback([options] { export_run(*options); });
+}
