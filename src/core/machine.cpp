@@ -27,13 +27,25 @@ std::uint64_t number_in(const char* path) {
   return file >> value ? value : std::numeric_limits<std::uint64_t>::max();
 }
 
+// Pages of files that the control group has read and that the kernel takes back on demand.
+std::uint64_t reclaimable_in_control_group() {
+  std::ifstream file("/sys/fs/cgroup/memory.stat");
+  std::string key;
+  std::uint64_t bytes = 0;
+  while (file >> key >> bytes) {
+    if (key == "inactive_file") return bytes;
+  }
+  return 0;
+}
+
 // Control groups, version 2: a limit of "max" does not parse as a number and so limits nothing.
 std::uint64_t control_group_left() {
   constexpr auto kNone = std::numeric_limits<std::uint64_t>::max();
   const auto limit = number_in("/sys/fs/cgroup/memory.max");
   const auto used = number_in("/sys/fs/cgroup/memory.current");
   if (limit == kNone || used == kNone) return kNone;
-  return limit > used ? limit - used : 0;
+  const auto taken = used - std::min(used, reclaimable_in_control_group());
+  return limit > taken ? limit - taken : 0;
 }
 
 }  // namespace

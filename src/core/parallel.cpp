@@ -12,6 +12,10 @@ namespace {
 
 std::atomic<int> requested_threads{0};
 
+// About 100 microseconds of plain work; waking threads takes some ten, and much longer on a
+// machine that is busy.
+constexpr double kWorthATeam = 3e5;
+
 }  // namespace
 
 void set_threads(int count) { requested_threads = std::max(count, 0); }
@@ -22,15 +26,18 @@ int threads() {
 }
 
 void parallel_for(std::size_t count, std::size_t grain,
-                  const std::function<void(std::size_t, std::size_t)>& body) {
+                  const std::function<void(std::size_t, std::size_t)>& body, double work) {
   if (count == 0) return;
   grain = std::max<std::size_t>(grain, 1);
-  const std::size_t pieces = (count + grain - 1) / grain;
-  const int team = static_cast<int>(std::min<std::size_t>(pieces, threads()));
+  const std::size_t pieces = count / grain + (count % grain != 0 ? 1 : 0);
+  const auto one_piece = [&](std::size_t piece) {
+    const std::size_t begin = piece * grain;
+    body(begin, begin + std::min(grain, count - begin));
+  };
+  const int team =
+      work < kWorthATeam ? 1 : static_cast<int>(std::min<std::size_t>(pieces, threads()));
   if (team <= 1) {
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-      body(piece * grain, std::min(count, (piece + 1) * grain));
-    }
+    for (std::size_t piece = 0; piece < pieces; ++piece) one_piece(piece);
     return;
   }
   // No exception may leave a parallel region; the first is carried out by hand.
@@ -41,7 +48,7 @@ void parallel_for(std::size_t count, std::size_t grain,
   for (std::size_t piece = 0; piece < pieces; ++piece) {
     if (failed) continue;
     try {
-      body(piece * grain, std::min(count, (piece + 1) * grain));
+      one_piece(piece);
     } catch (...) {
       const std::lock_guard lock(failure_mutex);
       if (!failure) failure = std::current_exception();

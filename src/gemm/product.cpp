@@ -31,6 +31,8 @@ using int16_kernel::kRows;
 // 256 × 48 columns × 2 bytes: a panel of B stays in a 32 KiB first-level cache.
 constexpr std::size_t kBlockK = 256;
 constexpr std::size_t kRowBlock = 48;
+// A vector instruction does many terms: this is a term's share of an elementary operation.
+constexpr double kOperationsPerTerm = 0.05;
 // Limbs are at most 255 in magnitude: 32768 · 255² < 2^31.
 constexpr std::size_t kSegmentK = 32768;
 static_assert(kSegmentK * 255 * 255 <= std::numeric_limits<std::int32_t>::max());
@@ -125,75 +127,83 @@ void product_rows(MatrixView<const CodeA> a, MatrixView<const CodeB> b, std::int
   // B once for all: [limb][panel][pair][column][2], and its column sums for z_a.
   std::vector<std::int16_t> packed_b(kLimbs<CodeB> * panels * panel_size);
   std::vector<std::int64_t> column_sums(n, 0);
-  parallel_for(panels, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t panel = begin; panel < end; ++panel) {
-      const std::size_t j = panel * tile_cols;
-      const std::size_t width = std::min(tile_cols, n - j);
-      for (int which = 0; which < kLimbs<CodeB>; ++which) {
-        pack_panel(b.data + static_cast<std::ptrdiff_t>(j) * b.col_stride, b.col_stride,
-                   b.row_stride, width, tile_cols, k, padded_k, which,
-                   packed_b.data() + (which * panels + panel) * panel_size);
-      }
-      if (zero_point_a == 0) continue;
-      for (std::size_t l = 0; l < k; ++l) {
-        for (std::size_t c = j; c < j + width; ++c) column_sums[c] += b(l, c);
-      }
-    }
-  });
+  parallel_for(
+      panels, 1,
+      [&](std::size_t begin, std::size_t end) {
+        for (std::size_t panel = begin; panel < end; ++panel) {
+          const std::size_t j = panel * tile_cols;
+          const std::size_t width = std::min(tile_cols, n - j);
+          for (int which = 0; which < kLimbs<CodeB>; ++which) {
+            pack_panel(b.data + static_cast<std::ptrdiff_t>(j) * b.col_stride, b.col_stride,
+                       b.row_stride, width, tile_cols, k, padded_k, which,
+                       packed_b.data() + (which * panels + panel) * panel_size);
+          }
+          if (zero_point_a == 0) continue;
+          for (std::size_t l = 0; l < k; ++l) {
+            for (std::size_t c = j; c < j + width; ++c) column_sums[c] += b(l, c);
+          }
+        }
+      },
+      static_cast<double>(k) * static_cast<double>(n));
   const auto constant = static_cast<std::int64_t>(k) * zero_point_a * zero_point_b;
 
-  parallel_for(m, kRowBlock, [&](std::size_t begin, std::size_t end) {
-    const std::size_t rows = end - begin;
-    const std::size_t tiles = (rows + kRows - 1) / kRows;
-    std::vector<std::int16_t> packed_a(kLimbs<CodeA> * tiles * kRows * padded_k);
-    for (int which = 0; which < kLimbs<CodeA>; ++which) {
-      for (std::size_t tile = 0; tile < tiles; ++tile) {
-        const std::size_t i = begin + tile * kRows;
-        pack_panel(a.data + static_cast<std::ptrdiff_t>(i) * a.row_stride, a.row_stride,
-                   a.col_stride, std::min(kRows, end - i), kRows, k, padded_k, which,
-                   packed_a.data() + (which * tiles + tile) * kRows * padded_k);
-      }
-    }
+  parallel_for(
+      m, kRowBlock,
+      [&](std::size_t begin, std::size_t end) {
+        const std::size_t rows = end - begin;
+        const std::size_t tiles = (rows + kRows - 1) / kRows;
+        std::vector<std::int16_t> packed_a(kLimbs<CodeA> * tiles * kRows * padded_k);
+        for (int which = 0; which < kLimbs<CodeA>; ++which) {
+          for (std::size_t tile = 0; tile < tiles; ++tile) {
+            const std::size_t i = begin + tile * kRows;
+            pack_panel(a.data + static_cast<std::ptrdiff_t>(i) * a.row_stride, a.row_stride,
+                       a.col_stride, std::min(kRows, end - i), kRows, k, padded_k, which,
+                       packed_a.data() + (which * tiles + tile) * kRows * padded_k);
+          }
+        }
 
-    std::vector<std::int32_t> sums(tiles * kRows * padded_n);
-    std::vector<std::int64_t> wide(rows * n, 0);
-    for (std::size_t segment = 0; segment < padded_k; segment += kSegmentK) {
-      const std::size_t segment_end = std::min(padded_k, segment + kSegmentK);
-      for (int limb_a = 0; limb_a < kLimbs<CodeA>; ++limb_a) {
-        for (int limb_b = 0; limb_b < kLimbs<CodeB>; ++limb_b) {
-          std::ranges::fill(sums, 0);
-          for (std::size_t l = segment; l < segment_end; l += kBlockK) {
-            const std::size_t pairs = (std::min(segment_end, l + kBlockK) - l) / 2;
-            for (std::size_t panel = 0; panel < panels; ++panel) {
-              const auto* b_block =
-                  packed_b.data() + (limb_b * panels + panel) * panel_size + l * tile_cols;
-              for (std::size_t tile = 0; tile < tiles; ++tile) {
-                const auto* a_block =
-                    packed_a.data() + (limb_a * tiles + tile) * kRows * padded_k + l * kRows;
-                kernel(a_block, b_block, pairs,
-                       sums.data() + tile * kRows * padded_n + panel * tile_cols, padded_n);
+        std::vector<std::int32_t> sums(tiles * kRows * padded_n);
+        std::vector<std::int64_t> wide(rows * n, 0);
+        for (std::size_t segment = 0; segment < padded_k; segment += kSegmentK) {
+          const std::size_t segment_end = std::min(padded_k, segment + kSegmentK);
+          for (int limb_a = 0; limb_a < kLimbs<CodeA>; ++limb_a) {
+            for (int limb_b = 0; limb_b < kLimbs<CodeB>; ++limb_b) {
+              std::ranges::fill(sums, 0);
+              for (std::size_t l = segment; l < segment_end; l += kBlockK) {
+                const std::size_t pairs = (std::min(segment_end, l + kBlockK) - l) / 2;
+                for (std::size_t panel = 0; panel < panels; ++panel) {
+                  const auto* b_block =
+                      packed_b.data() + (limb_b * panels + panel) * panel_size + l * tile_cols;
+                  for (std::size_t tile = 0; tile < tiles; ++tile) {
+                    const auto* a_block =
+                        packed_a.data() + (limb_a * tiles + tile) * kRows * padded_k + l * kRows;
+                    kernel(a_block, b_block, pairs,
+                           sums.data() + tile * kRows * padded_n + panel * tile_cols, padded_n);
+                  }
+                }
+              }
+              const std::int64_t weight = std::int64_t{1} << (8 * (limb_a + limb_b));
+              for (std::size_t i = 0; i < rows; ++i) {
+                for (std::size_t j = 0; j < n; ++j)
+                  wide[i * n + j] += weight * sums[i * padded_n + j];
               }
             }
           }
-          const std::int64_t weight = std::int64_t{1} << (8 * (limb_a + limb_b));
-          for (std::size_t i = 0; i < rows; ++i) {
-            for (std::size_t j = 0; j < n; ++j) wide[i * n + j] += weight * sums[i * padded_n + j];
-          }
         }
-      }
-    }
 
-    for (std::size_t i = 0; i < rows; ++i) {
-      std::int64_t row_sum = 0;
-      if (zero_point_b != 0) {
-        for (std::size_t l = 0; l < k; ++l) row_sum += a(begin + i, l);
-      }
-      const std::int64_t shift = constant - zero_point_b * row_sum;
-      const std::span<std::int64_t> row(wide.data() + i * n, n);
-      for (std::size_t j = 0; j < n; ++j) row[j] += shift - zero_point_a * column_sums[j];
-      sink(begin + i, row);
-    }
-  });
+        for (std::size_t i = 0; i < rows; ++i) {
+          std::int64_t row_sum = 0;
+          if (zero_point_b != 0) {
+            for (std::size_t l = 0; l < k; ++l) row_sum += a(begin + i, l);
+          }
+          const std::int64_t shift = constant - zero_point_b * row_sum;
+          const std::span<std::int64_t> row(wide.data() + i * n, n);
+          for (std::size_t j = 0; j < n; ++j) row[j] += shift - zero_point_a * column_sums[j];
+          sink(begin + i, row);
+        }
+      },
+      kOperationsPerTerm * static_cast<double>(m) * static_cast<double>(k) *
+          static_cast<double>(n));
 }
 
 template <class CodeA, class CodeB>

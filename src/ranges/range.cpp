@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -72,7 +73,8 @@ Range min_max_range(std::span<const float> values, std::string_view what) {
     }
   });
   if (!all_finite) check_finite(values, what);
-  return range;
+  // Adding 0 makes +0 of −0: they compare equal, and which was seen first depends on the threads.
+  return {range.min + 0.0F, range.max + 0.0F};
 }
 
 Range sigma_range(std::span<const float> values, double k, std::string_view what) {
@@ -89,7 +91,9 @@ Range sigma_range(std::span<const float> values, double k, std::string_view what
   double variance = 0;
   for (const float x : values) variance += (x - mean) * (x - mean);
   const double reach = k * std::sqrt(variance / count);
-  return {static_cast<float>(mean - reach), static_cast<float>(mean + reach)};
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  return {static_cast<float>(std::max(mean - reach, -kLargest)),
+          static_cast<float>(std::min(mean + reach, kLargest))};
 }
 
 std::vector<Range> coverage_ranges(std::span<const float> values, std::span<const double> covers,

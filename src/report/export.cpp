@@ -72,18 +72,22 @@ std::string to_json(const Run& run) {
   json["summary"] = ordered_json::array();
   for (const auto& group : summarize(table)) {
     const auto& row = table[group.first_row];
-    json["summary"].push_back({{"distribution", row.distribution},
-                               {"m", row.m},
-                               {"k", row.k},
-                               {"n", row.n},
-                               {"cover", row.cover},
-                               {"bits", row.bits},
-                               {"convention", row.convention},
-                               {"seeds", group.count},
-                               {"ground_truth_error", to_json(group.ground_truth)},
-                               {"expected_error", to_json(group.expected)},
-                               {"simulated_error", to_json(group.simulated)},
-                               {"scale_y", to_json(group.scale_y)}});
+    json["summary"].push_back(
+        {{"distribution", row.distribution},
+         {"m", row.m},
+         {"k", row.k},
+         {"n", row.n},
+         {"cover", row.cover},
+         {"bits", row.bits},
+         {"convention", row.convention},
+         {"seeds", group.count},
+         {"ground_truth_error", to_json(group.error.ground_truth)},
+         {"expected_error", to_json(group.error.expected)},
+         {"simulated_error", to_json(group.error.simulated)},
+         {"ground_truth_error_float64", to_json(group.error_float64.ground_truth)},
+         {"expected_error_float64", to_json(group.error_float64.expected)},
+         {"simulated_error_float64", to_json(group.error_float64.simulated)},
+         {"scale_y", to_json(group.scale_y)}});
   }
   json["claims"] = ordered_json::array();
   for (const auto& claim : judge_claims(table)) {

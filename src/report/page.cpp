@@ -149,28 +149,41 @@ std::string badge_html(Verdict verdict) {
       b.name, b.icon, to_string(verdict));
 }
 
-std::string witnesses(const ClaimVerdict& claim, const std::vector<StudyRow>& rows) {
-  if (claim.witnesses.empty()) return "";
+/// On paper, a side's list ends after this many rows.
+constexpr std::size_t kPrintedWitnesses = 4;
+
+/// The rows of one side, as a list under the side's name.
+std::string side(std::string_view name, std::string_view css,
+                 const std::vector<const Witness*>& members, const std::vector<StudyRow>& rows) {
+  if (members.empty()) return "";
   std::string items;
-  std::size_t supporting = 0;
-  for (const Witness& witness : claim.witnesses) {
-    if (witness.row >= rows.size()) continue;
-    supporting += witness.supports;
-    items += fmt::format(
-        "<li class=\"{}\"><a href=\"#row-{}\">Row {}</a> <span class=\"which\">{}</span> <span "
-        "class=\"side\">{}</span> {}</li>\n",
-        witness.supports ? "for" : "against", witness.row + 1, witness.row + 1,
-        escape(page::describe(rows[witness.row])),
-        witness.supports ? "for:" : "against:", escape(witness.why));
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const std::size_t row = members[i]->row;
+    items += fmt::format("<li{}><a href=\"#row-{}\">Row {}</a> {}: {}</li>\n",
+                         i < kPrintedWitnesses ? "" : " class=\"more\"", row + 1, row + 1,
+                         escape(page::describe(rows[row])), escape(members[i]->why));
   }
-  const std::size_t against = claim.witnesses.size() - supporting;
-  std::vector<std::string> sides;
-  if (supporting) sides.push_back(fmt::format("{} for", supporting));
-  if (against) sides.push_back(fmt::format("{} against", against));
+  if (members.size() > kPrintedWitnesses) {
+    items += fmt::format("<li class=\"paper-only\">and {} more</li>\n",
+                         members.size() - kPrintedWitnesses);
+  }
+  return fmt::format("<div class=\"side\"><p class=\"{}\">{}</p>\n<ul>\n{}</ul></div>\n", css, name,
+                     items);
+}
+
+std::string witnesses(const ClaimVerdict& claim, const std::vector<StudyRow>& rows) {
+  std::vector<const Witness*> supporting, against;
+  for (const Witness& witness : claim.witnesses) {
+    if (witness.row < rows.size()) (witness.supports ? supporting : against).push_back(&witness);
+  }
+  if (supporting.empty() && against.empty()) return "";
+  std::vector<std::string> counts;
+  if (!against.empty()) counts.push_back(fmt::format("{} against", against.size()));
+  if (!supporting.empty()) counts.push_back(fmt::format("{} for", supporting.size()));
   return fmt::format(
-      "<details class=\"witnesses\"><summary>Rows behind this: {}</summary>\n<ul>\n{}</ul>"
-      "</details>\n",
-      fmt::join(sides, ", "), items);
+      "<details class=\"witnesses\"><summary>Rows behind this: {}</summary>\n{}{}</details>\n",
+      fmt::join(counts, ", "), side("Against", "against", against, rows),
+      side("For", "for", supporting, rows));
 }
 
 std::string claims_html(const std::vector<ClaimVerdict>& claims,
@@ -236,6 +249,7 @@ std::string figure_data(const std::vector<StudyRow>& rows) {
         {"predicted",
          {optional(row.predicted_ground_truth), optional(row.predicted_expected), json()}},
         {"scale_y", row.y.scale},
+        {"predicted_scale_y", optional(row.predicted_scale_y)},
         {"published", json()}};
     if (row.published) {
       const PublishedRow& p = *row.published;
@@ -248,7 +262,8 @@ std::string figure_data(const std::vector<StudyRow>& rows) {
         {{"row", group.first_row},
          {"count", group.count},
          {"error",
-          {statistic(group.ground_truth), statistic(group.expected), statistic(group.simulated)}},
+          {statistic(group.error_float64.ground_truth), statistic(group.error_float64.expected),
+           statistic(group.error_float64.simulated)}},
          {"scale_y", statistic(group.scale_y)}});
   }
   // In JSON, "<" stands in strings only; escaped, no string can end the script element.

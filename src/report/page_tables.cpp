@@ -172,19 +172,19 @@ std::string means_table(const std::vector<StudyRow>& rows) {
   table.columns.front().title = "number of the first of the rows";
   table.columns.push_back({"", "seeds", "number of seeds", 0, -1,
                            [&](std::size_t i) { return Value(1.0 * groups[i].count); }});
-  const auto add = [&](std::string group, Statistic SummaryRow::*statistic) {
+  const auto add = [&](std::string group, Statistic (*statistic)(const SummaryRow&)) {
     table.columns.push_back(
         {group, "mean", "mean of " + group, 4, -1,
-         [&, statistic](std::size_t i) { return Value((groups[i].*statistic).mean); }});
+         [&, statistic](std::size_t i) { return Value(statistic(groups[i]).mean); }});
     table.columns.push_back(
         {group, "± s.e.", "standard error of the mean", 2, -1, [&, statistic](std::size_t i) {
-           return groups[i].count > 1 ? Value((groups[i].*statistic).standard_error) : Value();
+           return groups[i].count > 1 ? Value(statistic(groups[i]).standard_error) : Value();
          }});
   };
-  add("ground-truth error", &SummaryRow::ground_truth);
-  add("expected error", &SummaryRow::expected);
-  add("simulated error", &SummaryRow::simulated);
-  add("scale of <i>Y</i>", &SummaryRow::scale_y);
+  add("ground-truth error", [](const SummaryRow& g) { return g.error_float64.ground_truth; });
+  add("expected error", [](const SummaryRow& g) { return g.error_float64.expected; });
+  add("simulated error", [](const SummaryRow& g) { return g.error_float64.simulated; });
+  add("scale of <i>Y</i>", [](const SummaryRow& g) { return g.scale_y; });
   for (Column& column : table.columns) {
     if (column.title == "mean of scale of <i>Y</i>") column.title = "mean of the scale of Y";
   }

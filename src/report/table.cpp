@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <vector>
 
@@ -10,24 +11,53 @@
 namespace zeropoint {
 namespace {
 
-// Columns as wide as their widest cell; words to the left, numbers to the right.
+// A column as it is asked for: what is dropped first where the terminal is too narrow has the
+// largest rank; 0 is always shown.
+struct Column {
+  std::string name;
+  int rank;
+  bool words = false;  ///< to the left; numbers go to the right
+};
+
+// Columns as wide as their widest cell.
 class TextTable {
  public:
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  void rule() { rows_.emplace_back(); }
+  explicit TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {
+    std::vector<std::string> names;
+    for (const auto& column : columns_) names.push_back(column.name);
+    add(std::move(names));
+  }
 
-  std::string str(std::size_t words) const {
-    std::vector<std::size_t> widths;
-    for (const auto& row : rows_) {
-      widths.resize(std::max(widths.size(), row.size()), 0);
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  void gap() { rows_.emplace_back(); }
+
+  // Drops columns, the largest rank first, until the table is at most `width` wide; says how many.
+  std::size_t fit(std::size_t width) {
+    std::size_t dropped = 0;
+    while (total_width() > width) {
+      const int rank = std::ranges::max(columns_, {}, &Column::rank).rank;
+      if (rank == 0) break;
+      for (std::size_t i = columns_.size(); i-- > 0;) {
+        if (columns_[i].rank != rank) continue;
+        const auto at = static_cast<std::ptrdiff_t>(i);
+        columns_.erase(columns_.begin() + at);
+        for (auto& row : rows_) {
+          if (!row.empty()) row.erase(row.begin() + at);
+        }
+        ++dropped;
+      }
     }
+    return dropped;
+  }
+
+  std::string str() const {
+    const auto widths = column_widths();
     std::string text;
     for (const auto& row : rows_) {
       std::string line;
       for (std::size_t i = 0; i < row.size(); ++i) {
-        const std::string padding(widths[i] - width(row[i]), ' ');
-        line += (i == 0 ? "" : "  ") + (i < words ? row[i] + padding : padding + row[i]);
+        const std::string padding(widths[i] - characters(row[i]), ' ');
+        line += (i == 0 ? "" : "  ") + (columns_[i].words ? row[i] + padding : padding + row[i]);
       }
       line.erase(line.find_last_not_of(' ') + 1);
       text += line + "\n";
@@ -36,12 +66,29 @@ class TextTable {
   }
 
  private:
-  // Characters, not bytes: continuation bytes of UTF-8 take no room.
-  static std::size_t width(const std::string& s) {
+  // Continuation bytes of UTF-8 take no room.
+  static std::size_t characters(const std::string& s) {
     return static_cast<std::size_t>(std::ranges::count_if(
         s, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
   }
 
+  std::vector<std::size_t> column_widths() const {
+    std::vector<std::size_t> widths(columns_.size(), 0);
+    for (const auto& row : rows_) {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        widths[i] = std::max(widths[i], characters(row[i]));
+      }
+    }
+    return widths;
+  }
+
+  std::size_t total_width() const {
+    std::size_t total = 0;
+    for (const auto width : column_widths()) total += width + 2;
+    return total - std::min<std::size_t>(total, 2);
+  }
+
+  std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };
 
@@ -74,21 +121,22 @@ struct Varying {
   }
 };
 
-void add_coordinates(std::vector<std::string>& cells, const StudyRow& row, const Varying& varying) {
-  cells = {row.distribution};
+std::vector<std::string> coordinates(const StudyRow& row, const Varying& varying) {
+  std::vector<std::string> cells = {row.distribution};
   if (varying.convention) cells.push_back(row.convention);
   cells.push_back(shape(row));
   if (varying.bits) cells.push_back(fmt::format("{}", row.bits));
   cells.push_back(fmt::format("{}", row.cover));
+  return cells;
 }
 
-std::vector<std::string> coordinate_names(const Varying& varying) {
-  std::vector<std::string> names = {"data"};
-  if (varying.convention) names.emplace_back("convention");
-  names.emplace_back("size");
-  if (varying.bits) names.emplace_back("bits");
-  names.emplace_back("cover");
-  return names;
+std::vector<Column> coordinate_columns(const Varying& varying) {
+  std::vector<Column> columns = {{"data", 0, true}};
+  if (varying.convention) columns.push_back({"convention", 0, true});
+  columns.push_back({"size", 0});
+  if (varying.bits) columns.push_back({"bits", 0});
+  columns.push_back({"cover", 0});
+  return columns;
 }
 
 // How far this run's three errors are from the published ones, at most.
@@ -102,29 +150,36 @@ std::string worst_difference(const StudyRow& row) {
   return fmt::format("{:.0e}", worst);
 }
 
-std::string plain_table(const std::vector<StudyRow>& rows) {
+bool starts_group(const StudyRow* previous, const StudyRow& row) {
+  return previous != nullptr &&
+         (previous->distribution != row.distribution || shape(*previous) != shape(row));
+}
+
+TextTable plain_table(const std::vector<StudyRow>& rows) {
   const Varying varying(rows);
-  TextTable table;
-  auto names = coordinate_names(varying);
-  if (varying.seed) names.emplace_back("seed");
-  for (const char* name : {"truth", "predicted", "expected", "predicted", "simulated", "s_a", "z_a",
-                           "s_b", "z_b", "s_y", "z_y", "clip A %", "B %", "Y %"}) {
-    names.emplace_back(name);
-  }
-  if (varying.published) {
-    names.insert(names.end(), {"published", "differs"});
-  }
-  names.emplace_back("seconds");
-  table.add(names);
+  auto columns = coordinate_columns(varying);
+  columns.insert(columns.end(), {{"truth", 0},
+                                 {"predicted", 0},
+                                 {"expected", 1},
+                                 {"predicted", 1},
+                                 {"simulated", 2},
+                                 {"s_a", 6},
+                                 {"z_a", 6},
+                                 {"s_b", 6},
+                                 {"z_b", 6},
+                                 {"s_y", 3},
+                                 {"z_y", 3},
+                                 {"clip A %", 5},
+                                 {"B %", 5},
+                                 {"Y %", 5}});
+  if (varying.published) columns.insert(columns.end(), {{"published", 2}, {"differs", 2}});
+  columns.push_back({"seconds", 4});
+  TextTable table(columns);
   const StudyRow* previous = nullptr;
   for (const auto& row : rows) {
-    const bool new_group = previous != nullptr && (previous->distribution != row.distribution ||
-                                                   shape(*previous) != shape(row));
-    if (new_group) table.rule();
+    if (starts_group(previous, row)) table.gap();
     previous = &row;
-    std::vector<std::string> cells;
-    add_coordinates(cells, row, varying);
-    if (varying.seed) cells.push_back(fmt::format("{}", row.seed));
+    auto cells = coordinates(row, varying);
     cells.insert(
         cells.end(),
         {error(row.error.ground_truth), error(row.predicted_ground_truth),
@@ -140,37 +195,40 @@ std::string plain_table(const std::vector<StudyRow>& rows) {
     cells.push_back(fmt::format("{:.3f}", row.seconds));
     table.add(cells);
   }
-  return table.str(varying.convention ? 2 : 1);
+  return table;
 }
 
-std::string repeated_table(const std::vector<StudyRow>& rows) {
+TextTable repeated_table(const std::vector<StudyRow>& rows) {
   const Varying varying(rows);
-  TextTable table;
-  auto names = coordinate_names(varying);
-  for (const char* name : {"seeds", "truth", "±", "predicted", "expected", "±", "predicted",
-                           "simulated", "±", "s_y", "±"}) {
-    names.emplace_back(name);
-  }
-  table.add(names);
+  auto columns = coordinate_columns(varying);
+  columns.insert(columns.end(), {{"seeds", 0},
+                                 {"truth", 0},
+                                 {"±", 0},
+                                 {"predicted", 0},
+                                 {"expected", 1},
+                                 {"±", 1},
+                                 {"predicted", 1},
+                                 {"simulated", 2},
+                                 {"±", 2},
+                                 {"s_y", 3},
+                                 {"±", 3}});
+  TextTable table(columns);
   const StudyRow* previous = nullptr;
   for (const auto& group : summarize(rows)) {
     const auto& row = rows[group.first_row];
-    const bool new_group = previous != nullptr && (previous->distribution != row.distribution ||
-                                                   shape(*previous) != shape(row));
-    if (new_group) table.rule();
+    if (starts_group(previous, row)) table.gap();
     previous = &row;
-    std::vector<std::string> cells;
-    add_coordinates(cells, row, varying);
+    auto cells = coordinates(row, varying);
     const auto spread = [](const Statistic& s) { return fmt::format("{:.1g}", s.standard_error); };
-    cells.insert(
-        cells.end(),
-        {fmt::format("{}", group.count), error(group.ground_truth.mean), spread(group.ground_truth),
-         error(row.predicted_ground_truth), error(group.expected.mean), spread(group.expected),
-         error(row.predicted_expected), error(group.simulated.mean), spread(group.simulated),
-         fmt::format("{:.5g}", group.scale_y.mean), spread(group.scale_y)});
+    cells.insert(cells.end(), {fmt::format("{}", group.count), error(group.error.ground_truth.mean),
+                               spread(group.error.ground_truth), error(row.predicted_ground_truth),
+                               error(group.error.expected.mean), spread(group.error.expected),
+                               error(row.predicted_expected), error(group.error.simulated.mean),
+                               spread(group.error.simulated),
+                               fmt::format("{:.5g}", group.scale_y.mean), spread(group.scale_y)});
     table.add(cells);
   }
-  return table.str(varying.convention ? 2 : 1);
+  return table;
 }
 
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent) {
@@ -193,7 +251,7 @@ std::string wrapped(std::string_view text, std::size_t width, std::string_view i
 
 }  // namespace
 
-std::string to_table(const Run& run) {
+std::string to_table(const Run& run, int width) {
   const auto rows = run.table();
   if (rows.empty()) return "no finished rows\n";
   std::string heading = fmt::format("run {}, {} of {} rows", run.id, rows.size(), run.total);
@@ -203,12 +261,18 @@ std::string to_table(const Run& run) {
   if (!varying.seed && rows.front().generator != "file") {
     heading += fmt::format(", seed {}", rows.front().seed);
   }
-  const std::string table = varying.seed ? repeated_table(rows) : plain_table(rows);
+  TextTable table = varying.seed ? repeated_table(rows) : plain_table(rows);
   std::string notes;
+  const auto dropped = width > 0 ? table.fit(static_cast<std::size_t>(width)) : 0;
+  if (dropped > 0) {
+    notes += fmt::format(
+        "{} columns are left out for want of width; --csv and the page have all.\n", dropped);
+  }
   if (varying.published) {
     notes +=
+        "truth, expected and simulated are the report's three errors, each beside its prediction.\n"
         "published: the report's ground-truth error; differs: the largest relative difference of "
-        "the three errors\nfrom the published ones.\n";
+        "the three\nerrors from the published ones.\n";
   }
   // Where the convention sums in float32, say how far that is from the sum in double.
   double most = 0;
@@ -218,22 +282,24 @@ std::string to_table(const Run& run) {
                      relative(row.error.expected, row.error_float64.expected),
                      relative(row.error.simulated, row.error_float64.simulated)});
   }
-  if (most > 0) {
+  if (most > 1e-5) {
     notes += fmt::format(
         "The convention sums norms in float32, as the report's code did; in double the errors "
         "differ by up to {:.2g} %\n(convention {}:norm=float64 shows those).\n",
         most * 100, rows.front().convention);
   }
-  return heading + "\n\n" + table + (notes.empty() ? "" : "\n" + notes);
+  return heading + "\n\n" + table.str() + (notes.empty() ? "" : "\n" + notes);
 }
 
 std::string claims_text(const Run& run, int width) {
+  const auto columns = static_cast<std::size_t>(width > 0 ? std::min(width, 100) : 100);
   std::string text = "The report's claims, answered by these rows\n";
   for (const auto& claim : judge_claims(run.table())) {
-    text += fmt::format("\n{}. {}: ", claim.number, to_string(claim.verdict));
-    std::string body = wrapped(claim.claim, static_cast<std::size_t>(width), "   ");
-    text += "\n" + body;
-    text += wrapped(claim.evidence, static_cast<std::size_t>(width), "   ");
+    std::string verdict = to_string(claim.verdict);
+    std::ranges::transform(verdict, verdict.begin(),
+                           [](unsigned char c) { return std::toupper(c); });
+    text += fmt::format("\n{}. {}", claim.number, wrapped(claim.claim, columns, "   ").substr(3));
+    text += wrapped(verdict + ". " + claim.evidence, columns, "   ");
   }
   return text;
 }

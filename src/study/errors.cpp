@@ -102,12 +102,15 @@ BothNorms study_errors(const Matrix<float>& y, const QTensor& yq, const QTensor&
         result.float64 = {sum_float64(count, ground).ratio(), sum_float64(count, expected).ratio(),
                           sum_float64(count, simulated).ratio()};
         // One chain of sums each: they cannot be cut in pieces, but run side by side.
-        parallel_for(3, 1, [&](std::size_t which, std::size_t) {
-          auto& e = result.float32x8;
-          if (which == 0) e.ground_truth = sum_float32x8(count, ground).ratio();
-          if (which == 1) e.expected = sum_float32x8(count, expected).ratio();
-          if (which == 2) e.simulated = sum_float32x8(count, simulated).ratio();
-        });
+        parallel_for(
+            3, 1,
+            [&](std::size_t which, std::size_t) {
+              auto& e = result.float32x8;
+              if (which == 0) e.ground_truth = sum_float32x8(count, ground).ratio();
+              if (which == 1) e.expected = sum_float32x8(count, expected).ratio();
+              if (which == 2) e.simulated = sum_float32x8(count, simulated).ratio();
+            },
+            static_cast<double>(count));
       },
       yq.codes());
   return result;

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cmath>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/gemm/float_product.hpp"
@@ -84,17 +85,28 @@ QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
   return {std::move(out), y, grid};
 }
 
+struct Prediction {
+  PredictedErrors errors;
+  double scale_y;
+};
+
 // Predictions are made from the settings alone; for the user's own matrices, from the moments of
 // the operands, before their product is looked at.
-PredictedErrors predict(const StudyCell& cell, const Operands& operands, const QTensor& a,
-                        const QTensor& b, QuantParams y, const Convention& convention) {
+Prediction predict(const StudyCell& cell, const Operands& operands, const QTensor& a,
+                   const QTensor& b, QuantParams y, const Convention& convention) {
   if (cell.generator != "file") {
-    return predict_study(distribution(cell.distribution), cell.m, cell.k, cell.n, cell.cover,
-                         cell.bits, convention)
-        .errors;
+    const auto study = predict_study(distribution(cell.distribution), cell.m, cell.k, cell.n,
+                                     cell.cover, cell.bits, convention);
+    return {study.errors, study.y.scale};
   }
   const auto product = product_moments(moments(*operands.a, a), moments(*operands.b, b), cell.k);
-  return predict_errors(product, y, a.grid(), convention);
+  const auto count = static_cast<double>(cell.m) * static_cast<double>(cell.n);
+  Range range = expected_range(distribution("normal"), cell.cover, convention.coverage, count);
+  const double deviation = std::sqrt(product.var_y);
+  range = {static_cast<float>(product.mean_y + deviation * range.min),
+           static_cast<float>(product.mean_y + deviation * range.max)};
+  return {predict_errors(product, y, a.grid(), convention, count),
+          choose_params(range, a.grid(), convention).scale};
 }
 
 StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a, Range range_b,
@@ -127,8 +139,9 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.error = convention.norm == NormSum::float64 ? errors.float64 : errors.float32x8;
   row.error_float64 = errors.float64;
   const auto predicted = predict(cell, operands, a, b, params_y, convention);
-  row.predicted_ground_truth = predicted.ground_truth;
-  row.predicted_expected = predicted.expected;
+  row.predicted_ground_truth = predicted.errors.ground_truth;
+  row.predicted_expected = predicted.errors.expected;
+  row.predicted_scale_y = predicted.scale_y;
   row.a = params_a;
   row.b = params_b;
   row.y = params_y;

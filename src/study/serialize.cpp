@@ -65,6 +65,7 @@ ordered_json to_json(const StudyRow& row) {
   put(json, row.error, "", "");
   json["predicted_ground_truth_error"] = number(row.predicted_ground_truth);
   json["predicted_expected_error"] = number(row.predicted_expected);
+  json["predicted_scale_y"] = number(row.predicted_scale_y);
   put(json, row.error_float64, "", "_float64");
   put(json, row.a, "", "a");
   put(json, row.b, "", "b");
@@ -103,6 +104,7 @@ StudyRow row_from_json(const ordered_json& json) {
   row.error = errors_from(json, "", "");
   row.predicted_ground_truth = number_or_none(json.at("predicted_ground_truth_error"));
   row.predicted_expected = number_or_none(json.at("predicted_expected_error"));
+  row.predicted_scale_y = number_or_none(json.at("predicted_scale_y"));
   row.error_float64 = errors_from(json, "", "_float64");
   row.a = params_from(json, "", "a");
   row.b = params_from(json, "", "b");

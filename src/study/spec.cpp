@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include <fmt/format.h>
@@ -18,6 +17,9 @@ namespace {
 
 // The largest size that the report studied: up to it, its own matrices; above, the counter's.
 constexpr std::size_t kReportSize = 3000;
+
+// Rows are kept in memory, some hundreds of bytes each.
+constexpr double kMostRows = 1e6;
 
 template <class T>
 void check_list(const std::vector<T>& list, std::string_view what) {
@@ -60,6 +62,14 @@ void resolve(StudySpec& spec) {
   check_list(spec.conventions, "convention");
   if (spec.repeat < 1) {
     throw InputError(fmt::format("repeat: expected at least 1, found {}", spec.repeat));
+  }
+  const double rows =
+      std::max(1.0, static_cast<double>(spec.distributions.size() * spec.sizes.size())) *
+      static_cast<double>(spec.covers.size() * spec.bits.size()) *
+      static_cast<double>(spec.conventions.size()) * spec.repeat;
+  if (rows > kMostRows) {
+    throw InputError(
+        fmt::format("study: expected at most {:.0f} rows, found {:.0f}", kMostRows, rows));
   }
   if (spec.repeat > 1 && spec.from_files()) {
     throw InputError("repeat: expected 1 with --a and --b, whose values do not depend on a seed");
@@ -111,7 +121,7 @@ std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
   return all;
 }
 
-std::uint64_t required_memory(const std::vector<StudyCell>& cells) {
+double required_memory(const std::vector<StudyCell>& cells) {
   double most = 0;
   for (const auto& cell : cells) {
     const auto m = static_cast<double>(cell.m);
@@ -124,21 +134,18 @@ std::uint64_t required_memory(const std::vector<StudyCell>& cells) {
     const double row_blocks = threads() * 48.0 * (2 * code * k + 12 * n);
     most = std::max(most, floats + codes + packed_b + row_blocks);
   }
-  constexpr double kMost = 0x1p63;
-  return most < kMost ? static_cast<std::uint64_t>(most)
-                      : std::numeric_limits<std::uint64_t>::max();
+  return most;
 }
 
 void check_memory(const std::vector<StudyCell>& cells) {
-  const auto gib = [](std::uint64_t bytes) { return static_cast<double>(bytes) * 0x1p-30; };
-  const auto available = available_memory();
+  const auto available = static_cast<double>(available_memory());
   for (const auto& cell : cells) {
-    const auto needed = required_memory({cell});
+    const double needed = required_memory({cell});
     if (needed <= available) continue;
     throw InputError(
         fmt::format("study: matrices of {}x{} and {}x{} need {:.1f} GiB of memory, found "
                     "{:.1f} GiB available",
-                    cell.m, cell.k, cell.k, cell.n, gib(needed), gib(available)));
+                    cell.m, cell.k, cell.k, cell.n, needed * 0x1p-30, available * 0x1p-30));
   }
 }
 

@@ -38,10 +38,13 @@ std::vector<SummaryRow> summarize(const std::vector<StudyRow>& rows) {
       for (const auto i : group) values.push_back(field(rows[i]));
       return statistic(values);
     };
-    summary.push_back({group.front(), static_cast<int>(group.size()),
-                       over_seeds([](const StudyRow& r) { return r.error.ground_truth; }),
-                       over_seeds([](const StudyRow& r) { return r.error.expected; }),
-                       over_seeds([](const StudyRow& r) { return r.error.simulated; }),
+    const auto errors = [&](StudyErrors StudyRow::*which) {
+      return ErrorStatistics{over_seeds([=](const StudyRow& r) { return (r.*which).ground_truth; }),
+                             over_seeds([=](const StudyRow& r) { return (r.*which).expected; }),
+                             over_seeds([=](const StudyRow& r) { return (r.*which).simulated; })};
+    };
+    summary.push_back({group.front(), static_cast<int>(group.size()), errors(&StudyRow::error),
+                       errors(&StudyRow::error_float64),
                        over_seeds([](const StudyRow& r) { return double{r.y.scale}; })});
   }
   return summary;

@@ -5,13 +5,26 @@
 #include "zeropoint/core/parallel.hpp"
 
 #include "theory/cells.hpp"
+#include "theory/small_sample.hpp"
 
 namespace zeropoint {
 
 OperandMoments moments(const Distribution& distribution, QuantParams params,
-                       const IntegerGrid& grid, const Convention& convention) {
+                       const IntegerGrid& grid, const Convention& convention, double count) {
   const Cells cells = make_cells(params, grid, convention);
   OperandMoments m;
+  if (count <= kSmallSample) {
+    for (double rank = 0; rank < count; ++rank) {
+      const double x = distribution.expected_order_statistic(rank, count);
+      const double q = cells.values[cells.at(x)];
+      m.x += x / count;
+      m.q += q / count;
+      m.xx += x * x / count;
+      m.xq += x * q / count;
+      m.qq += q * q / count;
+    }
+    return m;
+  }
   m.xx = distribution.variance;
   double cdf_below = 0;
   double mean_below = 0;

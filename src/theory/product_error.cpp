@@ -7,6 +7,7 @@
 #include <boost/math/quadrature/gauss.hpp>
 
 #include "theory/cells.hpp"
+#include "theory/small_sample.hpp"
 
 namespace zeropoint {
 namespace {
@@ -48,31 +49,46 @@ OutputMoments output_moments(const Cells& cells, double mean, double deviation) 
   return m;
 }
 
-// E[(Q(Y) − Q(Y'))²] for a bivariate normal pair.
-class OutputDifference {
+// (Y, Y') bivariate normal, and what the output's quantizer Q makes of them.
+class OutputPair {
  public:
-  OutputDifference(const Cells& cells, const ProductMoments& product)
+  OutputPair(const Cells& cells, const ProductMoments& product)
       : cells_(cells),
         step_(cells.values[1] - cells.values[0]),
+        // Rounding down shifts what is not clipped by half a step.
+        shift_((cells.values[1] - cells.edges[1]) - step_ / 2),
         mean_(product.mean_y),
         deviation_(std::sqrt(product.var_y)),
         mean_q_(product.mean_q),
         slope_(product.cov / product.var_y),
         spread_(std::sqrt(std::max(0.0, product.var_q - product.cov * slope_))) {}
 
-  double operator()() const {
-    // Where Y' is spread over many steps, the two roundings are independent of each other and of
-    // their arguments (their correlation falls as exp(−2π²·spread²/step²)).
-    return spread_ > 4 * step_ ? independent() : by_cells();
+  // E[(value − Q(Y'))² | Y = y].
+  double given(double y, double value) const {
+    const double center = conditional_mean(y);
+    if (!is_wide()) return by_codes(value, center);
+    return clipped_distance(value, center + shift_) + step_ * step_ / 12 * inside(center, spread_);
   }
 
+  // E[(Q(Y) − Q(Y'))²].
+  double difference() const { return is_wide() ? difference_if_wide() : difference_by_cells(); }
+
  private:
+  // Where Y' is spread over many steps, its rounding error is independent of all else, with mean
+  // square step²/12: what is left falls as exp(−2π²·spread²/step²).
+  bool is_wide() const { return spread_ > 4 * step_; }
+
   double density(double y) const { return normal_pdf((y - mean_) / deviation_) / deviation_; }
   double conditional_mean(double y) const { return mean_q_ + slope_ * (y - mean_); }
 
-  // Y known and standing for `value`: the mean square of its distance from Q(Y').
-  double given(double y, double value) const {
-    const double center = conditional_mean(y);
+  // The probability that a normal number is not clipped.
+  double inside(double mean, double deviation) const {
+    return normal_cdf((cells_.values.back() - shift_ - mean) / deviation) -
+           normal_cdf((cells_.values.front() - shift_ - mean) / deviation);
+  }
+
+  // E[(value − Q(V))²] for V normal with mean `center` and deviation spread_, code by code.
+  double by_codes(double value, double center) const {
     if (spread_ <= 0) return square(value - cells_.values[cells_.at(center)]);
     const std::size_t first = cells_.at(center - kTails * spread_);
     const std::size_t last = cells_.at(center + kTails * spread_);
@@ -86,74 +102,10 @@ class OutputDifference {
     return sum;
   }
 
-  // One cell of Y. What matters happens near its edges if Y' strays little.
-  double cell(std::size_t i) const {
-    const double from = std::max(cells_.edges[i], mean_ - kTails * deviation_);
-    const double to = std::min(cells_.edges[i + 1], mean_ + kTails * deviation_);
-    if (!(to > from)) return 0;
-    const auto f = [&](double y) { return density(y) * given(y, cells_.values[i]); };
-    const double reach = (kTails + 1) * spread_ / std::max(std::abs(slope_), 1e-3);
-    if (2 * reach >= to - from) return integrate(f, from, to);
-    return integrate(f, from, from + reach) + integrate(f, from + reach, to - reach) +
-           integrate(f, to - reach, to);
-  }
-
-  double probability(std::size_t i, std::size_t j) const {
-    return normal_cdf((cells_.edges[j] - mean_) / deviation_) -
-           normal_cdf((cells_.edges[i] - mean_) / deviation_);
-  }
-
-  // Cells near the ends one by one; those inside, alike but for their weight, by one of a group.
-  double by_cells() const {
-    constexpr std::size_t kEnds = 64;
-    const std::size_t count = cells_.count();
-    const std::size_t group = std::max<std::size_t>(1, count / 512);
-    double sum = 0;
-    for (std::size_t i = 0; i < count;) {
-      const bool inside = i >= kEnds && i + group + kEnds <= count;
-      if (group == 1 || !inside) {
-        sum += cell(i++);
-        continue;
-      }
-      const std::size_t middle = i + group / 2;
-      const double weight = probability(middle, middle + 1);
-      if (weight > 0) sum += cell(middle) * probability(i, i + group) / weight;
-      i += group;
-    }
-    return sum;
-  }
-
-  // As above with Q replaced by clipping and two independent rounding errors of step²/12.
-  double independent() const {
-    // Rounding down shifts what is not clipped by half a step.
-    const double shift =
-        std::isfinite(cells_.edges[1]) ? (cells_.values[1] - cells_.edges[1]) - step_ / 2 : 0;
+  // E[(value − clip(V))²] for V normal with mean `center` and deviation spread_.
+  double clipped_distance(double value, double center) const {
     const double low = cells_.values.front();
     const double high = cells_.values.back();
-    const auto clip = [&](double y) { return std::clamp(y + shift, low, high); };
-    const auto f = [&](double y) {
-      return density(y) * clipped_distance(clip(y), conditional_mean(y) + shift, low, high);
-    };
-    // Panels of a quarter deviation, and breaks where clipping sets in.
-    double sum = 0;
-    constexpr int kPanels = 64;
-    for (int panel = 0; panel < kPanels; ++panel) {
-      const double from = mean_ + deviation_ * kTails * (2.0 * panel / kPanels - 1);
-      const double to = mean_ + deviation_ * kTails * (2.0 * (panel + 1) / kPanels - 1);
-      const double first = std::clamp(low - shift, from, to);
-      const double second = std::clamp(high - shift, from, to);
-      sum += integrate(f, from, first) + integrate(f, first, second) + integrate(f, second, to);
-    }
-    const double deviation_q = std::hypot(spread_, slope_ * deviation_);
-    const auto inside = [&](double mean, double deviation) {
-      return normal_cdf((high - shift - mean) / deviation) -
-             normal_cdf((low - shift - mean) / deviation);
-    };
-    return sum + step_ * step_ / 12 * (inside(mean_, deviation_) + inside(mean_q_, deviation_q));
-  }
-
-  // E[(value − clip(V))²] for V normal with mean `center` and deviation spread_.
-  double clipped_distance(double value, double center, double low, double high) const {
     const double l = (low - center) / spread_;
     const double h = (high - center) / spread_;
     const double below = normal_cdf(l);
@@ -166,10 +118,71 @@ class OutputDifference {
            2 * offset * spread_ * first + spread_ * spread_ * second;
   }
 
+  // One cell of Y. What matters happens near its edges if Y' strays little.
+  double cell(std::size_t i) const {
+    const double from = std::max(cells_.edges[i], mean_ - kTails * deviation_);
+    const double to = std::min(cells_.edges[i + 1], mean_ + kTails * deviation_);
+    if (!(to > from)) return 0;
+    const auto f = [&](double y) {
+      return density(y) * by_codes(cells_.values[i], conditional_mean(y));
+    };
+    const double reach = (kTails + 1) * spread_ / std::max(std::abs(slope_), 1e-3);
+    if (2 * reach >= to - from) return integrate(f, from, to);
+    return integrate(f, from, from + reach) + integrate(f, from + reach, to - reach) +
+           integrate(f, to - reach, to);
+  }
+
+  double probability(std::size_t i, std::size_t j) const {
+    return normal_cdf((cells_.edges[j] - mean_) / deviation_) -
+           normal_cdf((cells_.edges[i] - mean_) / deviation_);
+  }
+
+  // Cells near the ends one by one; those inside, alike but for their weight, by one of a group.
+  double difference_by_cells() const {
+    constexpr std::size_t kEnds = 64;
+    const std::size_t count = cells_.count();
+    const std::size_t group = std::max<std::size_t>(1, count / 512);
+    double sum = 0;
+    for (std::size_t i = 0; i < count;) {
+      const bool is_inside = i >= kEnds && i + group + kEnds <= count;
+      if (group == 1 || !is_inside) {
+        sum += cell(i++);
+        continue;
+      }
+      const std::size_t middle = i + group / 2;
+      const double weight = probability(middle, middle + 1);
+      if (weight > 0) sum += cell(middle) * probability(i, i + group) / weight;
+      i += group;
+    }
+    return sum;
+  }
+
+  // Two independent rounding errors beside the difference of the clipped values.
+  double difference_if_wide() const {
+    const double low = cells_.values.front();
+    const double high = cells_.values.back();
+    const auto f = [&](double y) {
+      return density(y) *
+             clipped_distance(std::clamp(y + shift_, low, high), conditional_mean(y) + shift_);
+    };
+    // Panels of a quarter deviation, and breaks where clipping sets in.
+    double sum = 0;
+    constexpr int kPanels = 64;
+    for (int panel = 0; panel < kPanels; ++panel) {
+      const double from = mean_ + deviation_ * kTails * (2.0 * panel / kPanels - 1);
+      const double to = mean_ + deviation_ * kTails * (2.0 * (panel + 1) / kPanels - 1);
+      const double first = std::clamp(low - shift_, from, to);
+      const double second = std::clamp(high - shift_, from, to);
+      sum += integrate(f, from, first) + integrate(f, first, second) + integrate(f, second, to);
+    }
+    const double deviation_q = std::hypot(spread_, slope_ * deviation_);
+    return sum + step_ * step_ / 12 * (inside(mean_, deviation_) + inside(mean_q_, deviation_q));
+  }
+
   static double square(double x) { return x * x; }
 
   const Cells& cells_;
-  double step_, mean_, deviation_, mean_q_, slope_, spread_;
+  double step_, shift_, mean_, deviation_, mean_q_, slope_, spread_;
 };
 
 double ratio(double part, double whole) {
@@ -190,7 +203,7 @@ ProductMoments product_moments(const OperandMoments& a, const OperandMoments& b,
 }
 
 PredictedErrors predict_errors(const ProductMoments& p, QuantParams output, const IntegerGrid& grid,
-                               const Convention& convention) {
+                               const Convention& convention, double count) {
   PredictedErrors errors;
   const double yy = p.var_y + p.mean_y * p.mean_y;
   if (!(p.var_y > 0) || !(p.var_q > 0)) return errors;
@@ -198,13 +211,30 @@ PredictedErrors predict_errors(const ProductMoments& p, QuantParams output, cons
   errors.product = ratio(yy - 2 * yq + p.var_q + p.mean_q * p.mean_q, yy);
 
   const Cells cells = make_cells(output, grid, convention);
+  const OutputPair pair(cells, p);
+  if (count <= kSmallSample) {
+    const auto& normal = distribution("normal");
+    double truth = 0, whole = 0, difference = 0, quantized = 0;
+    for (double rank = 0; rank < count; ++rank) {
+      const double y = p.mean_y + std::sqrt(p.var_y) * normal.expected_order_statistic(rank, count);
+      const double q = cells.values[cells.at(y)];
+      truth += pair.given(y, y);
+      whole += y * y;
+      difference += pair.given(y, q);
+      quantized += q * q;
+    }
+    errors.ground_truth = ratio(truth, whole);
+    errors.expected = ratio(difference, quantized);
+    return errors;
+  }
+
   const auto of_product = output_moments(cells, p.mean_q, std::sqrt(p.var_q));
   const double y_times_q =
       p.mean_y * of_product.q + p.cov / p.var_q * (of_product.vq - p.mean_q * of_product.q);
   errors.ground_truth = ratio(yy - 2 * y_times_q + of_product.qq, yy);
 
   const auto of_truth = output_moments(cells, p.mean_y, std::sqrt(p.var_y));
-  errors.expected = ratio(OutputDifference(cells, p)(), of_truth.qq);
+  errors.expected = ratio(pair.difference(), of_truth.qq);
   return errors;
 }
 
@@ -226,13 +256,14 @@ StudyPrediction predict_study(const Distribution& source, std::size_t m, std::si
   StudyPrediction prediction;
   prediction.a = params(expected_range(source, cover, convention.coverage, count(m, k)));
   prediction.b = params(expected_range(source, cover, convention.coverage, count(k, n)));
-  const auto product = product_moments(moments(source, prediction.a, grid, convention),
-                                       moments(source, prediction.b, grid, convention), k);
+  const auto product =
+      product_moments(moments(source, prediction.a, grid, convention, count(m, k)),
+                      moments(source, prediction.b, grid, convention, count(k, n)), k);
   Range y = expected_range(distribution("normal"), cover, convention.coverage, count(m, n));
   const double deviation = std::sqrt(product.var_y);
   y = {static_cast<float>(deviation * y.min), static_cast<float>(deviation * y.max)};
   prediction.y = params(y);
-  prediction.errors = predict_errors(product, prediction.y, grid, convention);
+  prediction.errors = predict_errors(product, prediction.y, grid, convention, count(m, n));
   return prediction;
 }
 

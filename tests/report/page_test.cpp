@@ -6,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -154,7 +153,7 @@ TEST(Page, SaysWhatWasRun) {
   EXPECT_THAT(page, Not(HasSubstr("Unfinished")));
   const std::string full = full_form(parse_convention("report-code"));
   for (const auto& key : matches(full, "([^:=]+)=")) {
-    EXPECT_THAT(page, HasSubstr(fmt::format("<th scope=\"row\">{}</th>", key)));
+    EXPECT_THAT(page, HasSubstr("<th scope=\"row\">" + key + "</th>"));
   }
 }
 
@@ -164,12 +163,12 @@ TEST(Page, AnswersEveryClaimFromTheVerdicts) {
   const auto claims = judge_claims(run.table());
   ASSERT_EQ(claims.size(), 7U);
   for (const ClaimVerdict& claim : claims) {
-    const std::size_t from = page.find(fmt::format("id=\"claim-{}\"", claim.number));
+    const std::size_t from = page.find("id=\"claim-" + std::to_string(claim.number) + "\"");
     ASSERT_NE(from, page.npos);
     const std::string part = page.substr(from, page.find("</li>\n<li id=\"claim-", from) - from);
-    EXPECT_THAT(part, HasSubstr(fmt::format("</svg>{}</span>", to_string(claim.verdict))));
+    EXPECT_THAT(part, HasSubstr(std::string("</svg>") + to_string(claim.verdict) + "</span>"));
     for (const Witness& witness : claim.witnesses) {
-      EXPECT_THAT(part, HasSubstr(fmt::format("href=\"#row-{}\"", witness.row + 1)));
+      EXPECT_THAT(part, HasSubstr("href=\"#row-" + std::to_string(witness.row + 1) + "\""));
     }
   }
 }
@@ -179,7 +178,7 @@ TEST(Page, ShowsEveryRowAndItsNumbers) {
   run.rows[3].error_float64.ground_truth = 0.123456;
   const std::string page = to_page(run);
   for (std::size_t i = 1; i <= run.rows.size(); ++i) {
-    EXPECT_THAT(page, HasSubstr(fmt::format("id=\"row-{}\"", i)));
+    EXPECT_THAT(page, HasSubstr("id=\"row-" + std::to_string(i) + "\""));
   }
   EXPECT_THAT(page, HasSubstr("<td class=\"first\">0.12346</td>"));
   EXPECT_THAT(page, HasSubstr("<td>−37</td>"));

@@ -1,7 +1,8 @@
 // `zeropoint bits`, run as a user runs it.
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -95,7 +96,7 @@ TEST_F(Bits, EveryFormatUnlessSomeAreNamed) {
   EXPECT_THAT(all, HasSubstr("= 0.100000001490116119384765625\n"));
   EXPECT_THAT(all, HasSubstr("+1.49012e-09, 0.2 of the step from one fp32 to the next here"));
   const std::string some = printed("0.1 --format bf16,fp16");
-  EXPECT_THAT(some, Not(HasSubstr("fp32")));
+  EXPECT_THAT(some, Not(HasSubstr("\nfp32, ")));
   EXPECT_LT(some.find("\nbf16, "), some.find("\nfp16, "));
 }
 
@@ -114,11 +115,9 @@ TEST_F(Bits, NegativeNumbersAreNumbersNotOptions) {
                                    {"-1e-3", 0xba83126fU},
                                    {"+2", 0x40000000U},
                                    {"-nan", 0xffc00000U}}) {
-    for (const char* marker : {"", "-- "}) {
-      const json first = parsed(fmt::format("--format fp32 {}{}", "", text));
-      EXPECT_EQ(first["values"][0]["formats"][0]["code"], code) << text;
-      EXPECT_EQ(printed(fmt::format("{}{}", marker, text)), printed(text)) << text;
-    }
+    const json values = parsed(fmt::format("--format fp32 {}", text))["values"];
+    EXPECT_EQ(values[0]["formats"][0]["code"], code) << text;
+    EXPECT_EQ(printed(fmt::format("-- {}", text)), printed(text));
   }
   const json several = parsed("1 -inf 2 -.5");
   ASSERT_EQ(several["values"].size(), 4U);
@@ -291,13 +290,14 @@ TEST_F(Bits, ContradictoryOrUselessOptionsAreRefused) {
   }
 }
 
-TEST_F(Bits, WhatCannotBeWrittenIsAFailure) {
-  const Outcome outcome = run("1 --json '" + (folder_ / "none" / "x.json").string() + "'");
-  EXPECT_EQ(outcome.status, 1);
-  EXPECT_EQ(outcome.out, "");
-  EXPECT_THAT(outcome.err, HasSubstr("No such file or directory"));
+TEST_F(Bits, WhatCannotBeWrittenIsSaid) {
+  EXPECT_THAT(refusal("1 --json '" + (folder_ / "none" / "x.json").string() + "'"),
+              HasSubstr("No such file or directory"));
   if (fs::exists("/dev/full")) {
-    EXPECT_EQ(run("1 --json /dev/full").status, 1);
+    const Outcome outcome = run("1 --json /dev/full");
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
   }
 }
 

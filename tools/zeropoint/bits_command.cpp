@@ -1,9 +1,6 @@
 #include "bits_command.hpp"
 
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -18,6 +15,7 @@
 #include "bits_facts.hpp"
 #include "bits_number.hpp"
 #include "bits_print.hpp"
+#include "files.hpp"
 
 namespace {
 
@@ -69,18 +67,6 @@ Json to_json(const GridChoice& choice, const Number& number) {
   json["error"] = json_number(error);
   json["error_in_steps"] = json_number(error / double{choice.params.scale});
   return json;
-}
-
-void write_json(const std::string& path, const Json& json) {
-  const std::string text = json.dump(2) + "\n";
-  const bool standard_output = path == "-";
-  std::FILE* file = standard_output ? stdout : std::fopen(path.c_str(), "wb");
-  bool good = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (file != nullptr) good &= (standard_output ? std::fflush(file) : std::fclose(file)) == 0;
-  if (!good) {
-    throw WorkError(fmt::format("{}: cannot write the JSON: {}",
-                                standard_output ? "standard output" : path, std::strerror(errno)));
-  }
 }
 
 struct Options {
@@ -186,6 +172,7 @@ void run(const Options& options) {
   for (const std::string& text : options.values) numbers.push_back(read_number(text, "VALUE"));
 
   if (options.has("--json")) {
+    check_writable(options.json);
     Json values = Json::array();
     for (const Number& number : numbers) {
       Json json = {{"text", number.text},
@@ -198,8 +185,9 @@ void run(const Options& options) {
       json["quantized"] = grid ? to_json(*grid, number) : Json();
       values.push_back(std::move(json));
     }
-    write_json(options.json, {{"meta", {{"zeropoint", version()}, {"verb", "bits"}}},
-                              {"values", std::move(values)}});
+    const Json json = {{"meta", {{"zeropoint", version()}, {"verb", "bits"}}},
+                       {"values", std::move(values)}};
+    write_text(options.json, json.dump(2) + "\n");
     if (options.json == "-") return;
   }
 
@@ -219,9 +207,7 @@ void run(const Options& options) {
       printer.block(*grid, number);
     }
   }
-  if (std::fflush(stdout) != 0) {
-    throw WorkError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
-  }
+  finish_output();
 }
 
 }  // namespace

@@ -18,4 +18,7 @@ std::string store_path(const std::string& folder);
 /// Flushes standard output; throws zeropoint::WorkError if something printed was lost.
 void finish_output();
 
+/// Columns of the terminal that standard output is; 0 if it is none.
+int output_width();
+
 constexpr const char* kDefaultFolder = "zeropoint-out";

@@ -69,7 +69,8 @@ void show(const RunsOptions& options) {
   const Run run = Store::existing(store_path(options.folder)).load(options.id);
   fmt::print("started {}, {}; zeropoint {} on {}, {} threads\n{}\n\n{}\n{}", run.started,
              run.finished.empty() ? "not finished" : "finished " + run.finished, run.version,
-             run.cpu, run.threads, settings(run), to_table(run), claims_text(run));
+             run.cpu, run.threads, settings(run), to_table(run, output_width()),
+             claims_text(run, output_width()));
 }
 
 void export_run(const RunsOptions& options) {

@@ -116,7 +116,7 @@ void run_command(StudyOptions& options) {
   if (options.json == "-" && options.csv == "-") {
     throw InputError("study: expected one of --json - and --csv -, found both");
   }
-  set_threads(options.threads);
+  set_threads(std::min(options.threads, 4096));
   if (!options.sizes.empty()) options.spec.sizes.clear();
   for (const auto size : options.sizes) {
     if (size <= 0) {
@@ -192,7 +192,7 @@ void run_command(StudyOptions& options) {
 
   const bool to_stdout = options.json == "-" || options.csv == "-";
   if (!to_stdout) {
-    fmt::print("{}\n{}", to_table(run), claims_text(run));
+    fmt::print("{}\n{}", to_table(run, output_width()), claims_text(run, output_width()));
     finish_output();
   }
   if (!options.json.empty()) write_text(options.json, to_json(run));
@@ -209,6 +209,18 @@ void run_command(StudyOptions& options) {
                         .lexically_normal();
   write_text(page.string(), to_page(run));
   if (!to_stdout) fmt::print("\nThe page with figures: {}\n", page.string());
+}
+
+// What CLI11 would otherwise say of a number out of range is long and not about the range.
+CLI::Validator whole_number(std::int64_t least) {
+  return {[least](std::string& text) {
+            std::int64_t value = 0;
+            const bool is_number = CLI::detail::lexical_cast(text, value) && value >= least;
+            return is_number ? std::string()
+                             : fmt::format("expected a whole number of {} or more, found {}", least,
+                                           text);
+          },
+          ""};
 }
 
 std::string conventions_help() {
@@ -258,6 +270,7 @@ void add_study_command(CLI::App& app) {
       ->delimiter(',')
       ->type_name("C,...");
   auto* seed = axis(verb->add_option("--seed", spec.seed, "Seed of the random matrices (0)"))
+                   ->check(whole_number(0))
                    ->type_name("N");
   auto* repeat = axis(verb->add_option("--repeat", spec.repeat,
                                        "Seeds to run, from --seed on: mean and standard error (1)"))
@@ -277,7 +290,7 @@ void add_study_command(CLI::App& app) {
   for (auto* option : {distributions_option, sizes, seed, repeat, generator}) a->excludes(option);
 
   verb->add_option("--threads", options->threads, "Threads; no result depends on it (one a core)")
-      ->check(CLI::Range(1, 4096))
+      ->check(whole_number(1))
       ->type_name("N");
   verb->add_option("-o,--output", options->folder,
                    fmt::format("Folder of the page and of the store of runs ({})", kDefaultFolder))

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <functional>
+#include <limits>
 
 namespace zeropoint {
 
@@ -14,7 +15,10 @@ int threads();
 /// Calls body(begin, end) for consecutive pieces of [0, count), each `grain` long but the last,
 /// on up to `threads()` threads. Which pieces exist depends on `count` and `grain` alone, so that a
 /// result folded piece by piece is the same at any thread count. The first exception is rethrown.
+/// `work`, if given, is the whole in elementary operations: little of it stays on this thread, as
+/// waking another takes longer.
 void parallel_for(std::size_t count, std::size_t grain,
-                  const std::function<void(std::size_t begin, std::size_t end)>& body);
+                  const std::function<void(std::size_t begin, std::size_t end)>& body,
+                  double work = std::numeric_limits<double>::infinity());
 
 }  // namespace zeropoint

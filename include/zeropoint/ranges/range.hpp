@@ -27,7 +27,7 @@ CoverProbabilities cover_probabilities(double cover, Coverage sides);
 /// infinity, naming `what` and the first index.
 Range min_max_range(std::span<const float> values, std::string_view what = "tensor");
 
-/// [mean − k·σ, mean + k·σ], population σ, computed in double.
+/// [mean − k·σ, mean + k·σ], population σ, computed in double, kept within float32's range.
 Range sigma_range(std::span<const float> values, double k, std::string_view what = "tensor");
 
 /// The range between the quantiles that `cover` names. 0.5 < cover ≤ 1; cover 1 is min–max.

@@ -35,6 +35,7 @@ struct StudyRow {
   StudyErrors error_float64;  ///< norms summed in double
   std::optional<double> predicted_ground_truth;
   std::optional<double> predicted_expected;
+  std::optional<double> predicted_scale_y;
   QuantParams a, b, y;
   double clipped_a = 0, clipped_b = 0, clipped_y = 0;  ///< fractions, 0 to 1
   double excess_kurtosis_y = 0;      ///< of the true product's entries; 0 for a normal distribution

@@ -53,7 +53,7 @@ struct Shape {
 std::vector<StudyCell> cells(const StudySpec& spec, Shape files = {});
 
 /// Bytes that the largest cell needs at once.
-std::uint64_t required_memory(const std::vector<StudyCell>& cells);
+double required_memory(const std::vector<StudyCell>& cells);
 
 /// Throws InputError, with both figures, if more than the machine has available is needed.
 void check_memory(const std::vector<StudyCell>& cells);
@@ -80,10 +80,14 @@ struct Statistic {
   double mean = 0;
   double standard_error = 0;  ///< 0 if there is one seed only
 };
+struct ErrorStatistics {
+  Statistic ground_truth, expected, simulated;
+};
 struct SummaryRow {
   std::size_t first_row;  ///< index of the group's first row, which gives its other coordinates
   int count;
-  Statistic ground_truth, expected, simulated, scale_y;
+  ErrorStatistics error, error_float64;  ///< as in StudyRow
+  Statistic scale_y;
 };
 std::vector<SummaryRow> summarize(const std::vector<StudyRow>& rows);
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <limits>
 
 #include "zeropoint/theory/moments.hpp"
 
@@ -20,9 +21,11 @@ struct PredictedErrors {
   double expected = 0;      ///< ‖Q(Y) − Q(Y')‖/‖Q(Y)‖
 };
 
-/// (Y, Y') taken as bivariate normal, the output's quantizer Q integrated cell by cell.
+/// (Y, Y') taken as bivariate normal, the output's quantizer Q integrated cell by cell; where Y has
+/// few entries (`count`), through their expected order statistics.
 PredictedErrors predict_errors(const ProductMoments& product, QuantParams output,
-                               const IntegerGrid& grid, const Convention& convention);
+                               const IntegerGrid& grid, const Convention& convention,
+                               double count = std::numeric_limits<double>::infinity());
 
 /// The range that a sample of `count` draws is expected to give under `cover`.
 Range expected_range(const Distribution& distribution, double cover, Coverage sides, double count);
