@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -93,15 +94,15 @@ void DequantizeAll(const Code* codes, std::size_t count, float scale, std::int32
   const hn::Rebind<Code, decltype(d)> dc;
   const auto z = hn::Set(di, zero_point);
   const auto s = hn::Set(d, scale);
+  const auto largest = hn::Set(d, std::numeric_limits<float>::max());
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
     const auto shifted = hn::Sub(hn::PromoteTo(di, hn::LoadU(dc, codes + i)), z);
-    hn::StoreU(hn::Mul(s, hn::ConvertTo(d, shifted)), d, x + i);
+    const auto real = hn::Mul(s, hn::ConvertTo(d, shifted));
+    hn::StoreU(hn::Min(hn::Max(real, hn::Neg(largest)), largest), d, x + i);
   }
-  for (; i < count; ++i) {
-    x[i] = scale * static_cast<float>(static_cast<std::int32_t>(codes[i]) - zero_point);
-  }
+  for (; i < count; ++i) x[i] = dequantize(codes[i], {scale, zero_point});
 }
 
 // One exported name for each code type: Highway's dispatch table takes plain functions.
@@ -153,7 +154,21 @@ auto dequantize_kernel() {
   if constexpr (std::is_same_v<Code, std::uint16_t>) return HWY_DYNAMIC_DISPATCH(DequantizeU16);
 }
 
+void check_params(QuantParams params) {
+  if (!std::isnormal(params.scale) || params.scale < 0) {
+    throw InputError(
+        fmt::format("quantize: expected a scale from 1.18e-38 to 3.4e38, found {}", params.scale));
+  }
+  if (params.zero_point < -(1 << 24) || params.zero_point > 1 << 24) {
+    throw InputError(
+        fmt::format("quantize: expected a zero point of at most 2^24 in magnitude, found {}",
+                    params.zero_point));
+  }
+}
+
 Step make_step(QuantParams params, const IntegerGrid& grid, const Convention& convention) {
+  check(grid);
+  check_params(params);
   return {params.scale,
           static_cast<float>(params.zero_point),
           static_cast<float>(grid.lo()),
@@ -177,6 +192,11 @@ std::size_t quantize(std::span<const float> x, QuantParams params, const Integer
                      const Convention& convention, std::span<Code> codes) {
   check_sizes(x.size(), codes.size());
   const Step step = make_step(params, grid, convention);
+  if (grid.lo() < std::numeric_limits<Code>::min() ||
+      grid.hi() > std::numeric_limits<Code>::max()) {
+    throw InputError(fmt::format("quantize: expected codes of a type that holds {}, found {} bits",
+                                 name(grid), 8 * sizeof(Code)));
+  }
   const auto kernel = quantize_kernel<Code>();
   std::atomic<std::size_t> clipped{0};
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
@@ -202,6 +222,7 @@ std::int32_t quantize_one(float x, QuantParams params, const IntegerGrid& grid,
 template <class Code>
 void dequantize(std::span<const Code> codes, QuantParams params, std::span<float> x) {
   check_sizes(x.size(), codes.size());
+  check_params(params);
   const auto kernel = dequantize_kernel<Code>();
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     kernel(codes.data() + begin, end - begin, params.scale, params.zero_point, x.data() + begin);

@@ -29,7 +29,8 @@ ScaleAndZero affine(Range range, const IntegerGrid& grid, Rounding rounding) {
   return {(a - b) / (c - d), round_to_integer((a * d - b * c) / (a - b), rounding)};
 }
 
-std::int32_t middle(const IntegerGrid& grid) { return grid.is_signed ? 0 : 1 << (grid.bits - 1); }
+// The code with as many codes above it as the narrow grid has below it.
+std::int32_t middle(const IntegerGrid& grid) { return (grid.lo() + grid.hi() + 1) / 2; }
 
 QuantParams symmetric(Range range, const IntegerGrid& grid) {
   const double reach = std::max(std::abs(double{range.min}), std::abs(double{range.max}));
@@ -46,7 +47,7 @@ QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention
         fmt::format("range: expected finite min <= max, found [{}, {}]", range.min, range.max));
   }
   if (range.min == 0 && range.max == 0) {
-    return {1, std::clamp(middle(grid), grid.lo(), grid.hi())};
+    return {1, convention.mapping == Mapping::symmetric ? middle(grid) : 0};
   }
   const Range given = range;
   if (convention.zero_in_range || range.min == range.max) {
@@ -67,7 +68,12 @@ QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention
     exact.zero_point = round_to_integer(grid.lo() - double{range.min} / exact.scale,
                                         convention.zero_point_rounding);
   }
-  if (convention.clamp_zero_point) {
+  if (convention.zero_in_range || given.min == given.max) {
+    // The range holds 0, so that a code stands for it: no rounding error may move it off the grid.
+    if (range.min == 0) exact.zero_point = grid.lo();
+    if (range.max == 0) exact.zero_point = grid.hi();
+  }
+  if (convention.clamp_zero_point || convention.zero_in_range) {
     exact.zero_point = std::clamp<double>(exact.zero_point, grid.lo(), grid.hi());
   }
   if (std::abs(exact.zero_point) > kLargestZeroPoint) {

@@ -247,9 +247,9 @@ std::string figure_data(const std::vector<StudyRow>& rows) {
         {"error",
          {row.error_float64.ground_truth, row.error_float64.expected, row.error_float64.simulated}},
         {"predicted",
-         {optional(row.predicted_ground_truth), optional(row.predicted_expected), json()}},
+         {optional(row.predicted_ground_truth), optional(row.predicted_expected), json(),
+          optional(row.predicted_scale_y)}},
         {"scale_y", row.y.scale},
-        {"predicted_scale_y", optional(row.predicted_scale_y)},
         {"published", json()}};
     if (row.published) {
       const PublishedRow& p = *row.published;

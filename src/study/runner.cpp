@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cmath>
+#include <tuple>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/gemm/float_product.hpp"
@@ -109,8 +110,27 @@ Prediction predict(const StudyCell& cell, const Operands& operands, const QTenso
           choose_params(range, a.grid(), convention).scale};
 }
 
+// Predictions that do not look at data are the same for every seed.
+class Predictions {
+ public:
+  Prediction of(const StudyCell& cell, const Operands& operands, const QTensor& a, const QTensor& b,
+                QuantParams y, const Convention& convention) {
+    if (cell.generator == "file") return predict(cell, operands, a, b, y, convention);
+    const Key key{cell.distribution, cell.m,          cell.k,   cell.n,
+                  cell.cover,        cell.convention, cell.bits};
+    const auto known = known_.find(key);
+    if (known != known_.end()) return known->second;
+    return known_[key] = predict(cell, operands, a, b, y, convention);
+  }
+
+ private:
+  using Key =
+      std::tuple<std::string, std::size_t, std::size_t, std::size_t, double, std::string, int>;
+  std::map<Key, Prediction> known_;
+};
+
 StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a, Range range_b,
-                  Range range_y) {
+                  Range range_y, Predictions& predictions) {
   const Stopwatch whole;
   const Convention convention = parse_convention(cell.convention);
   const IntegerGrid grid = convention.grid(cell.bits);
@@ -138,7 +158,7 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.generator = cell.generator;
   row.error = convention.norm == NormSum::float64 ? errors.float64 : errors.float32x8;
   row.error_float64 = errors.float64;
-  const auto predicted = predict(cell, operands, a, b, params_y, convention);
+  const auto predicted = predictions.of(cell, operands, a, b, params_y, convention);
   row.predicted_ground_truth = predicted.errors.ground_truth;
   row.predicted_expected = predicted.errors.expected;
   row.predicted_scale_y = predicted.scale_y;
@@ -165,6 +185,7 @@ bool same_operands(const StudyCell& x, const StudyCell& y) {
 
 void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, StudyRow>& done,
                const StudyFiles* files, const OnRow& on_row) {
+  Predictions predictions;
   for (std::size_t begin = 0; begin < cells.size();) {
     std::size_t end = begin;
     std::vector<std::size_t> pending;
@@ -184,7 +205,8 @@ void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, 
       const Coverage sides = parse_convention(cell.convention).coverage;
       if (!ranges.contains(sides)) ranges[sides] = make_ranges(operands, covers, sides);
       const auto& of = ranges[sides];
-      if (!on_row(pending[i], run_cell(cell, operands, of.a[i], of.b[i], of.y[i]))) return;
+      if (!on_row(pending[i], run_cell(cell, operands, of.a[i], of.b[i], of.y[i], predictions)))
+        return;
     }
   }
 }

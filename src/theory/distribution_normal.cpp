@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include <boost/math/distributions/normal.hpp>
@@ -76,7 +77,15 @@ double cdf(double x) {
 
 double partial_mean(double x) { return std::isinf(x) ? 0 : -boost::math::pdf(kStandard, x); }
 
-double quantile(double p) { return boost::math::quantile(kStandard, p); }
+double partial_square(double x) {
+  return std::isinf(x) ? cdf(x) : cdf(x) - x * boost::math::pdf(kStandard, x);
+}
+
+double quantile(double p) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (p <= 0) return -kInfinity;
+  return p >= 1 ? kInfinity : boost::math::quantile(kStandard, p);
+}
 
 // Blom's approximation: G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958.
 double expected_order_statistic(double r, double n) {
@@ -91,8 +100,8 @@ const Distribution kNormal = {"normal",
                               fill_counter,
                               cdf,
                               partial_mean,
+                              partial_square,
                               quantile,
-                              1.0,
                               expected_order_statistic};
 
 }  // namespace zeropoint

@@ -26,14 +26,25 @@ double partial_mean(double x) {
   return (x * x - 1) / 4;
 }
 
+double partial_square(double x) {
+  x = std::clamp(x, -1.0, 1.0);
+  return (x * x * x + 1) / 6;
+}
+
 double quantile(double p) { return 2 * p - 1; }
 
 double expected_order_statistic(double r, double n) { return 2 * (r + 1) / (n + 1) - 1; }
 
 }  // namespace
 
-const Distribution kUniform = {
-    "uniform", "uniform on [-1, 1]",    fill_report, fill_counter, cdf, partial_mean, quantile,
-    1.0 / 3,   expected_order_statistic};
+const Distribution kUniform = {"uniform",
+                               "uniform on [-1, 1]",
+                               fill_report,
+                               fill_counter,
+                               cdf,
+                               partial_mean,
+                               partial_square,
+                               quantile,
+                               expected_order_statistic};
 
 }  // namespace zeropoint

@@ -1,36 +1,40 @@
 #include "zeropoint/theory/moments.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "zeropoint/core/parallel.hpp"
 
 #include "theory/cells.hpp"
-#include "theory/small_sample.hpp"
+#include "theory/sample.hpp"
 
 namespace zeropoint {
 
 OperandMoments moments(const Distribution& distribution, QuantParams params,
                        const IntegerGrid& grid, const Convention& convention, double count) {
   const Cells cells = make_cells(params, grid, convention);
+  const Sample sample(count);
   OperandMoments m;
-  if (count <= kSmallSample) {
-    for (double rank = 0; rank < count; ++rank) {
-      const double x = distribution.expected_order_statistic(rank, count);
-      const double q = cells.values[cells.at(x)];
-      m.x += x / count;
-      m.q += q / count;
-      m.xx += x * x / count;
-      m.xq += x * q / count;
-      m.qq += q * q / count;
-    }
-    return m;
-  }
-  m.xx = distribution.variance;
-  double cdf_below = 0;
-  double mean_below = 0;
+  sample.for_each_tail([&](double rank) {
+    const double x = distribution.expected_order_statistic(rank, count);
+    const double q = cells.values[cells.at(x)];
+    m.x += sample.weight() * x;
+    m.q += sample.weight() * q;
+    m.xx += sample.weight() * x * x;
+    m.xq += sample.weight() * x * q;
+    m.qq += sample.weight() * q * q;
+  });
+  const double from = distribution.quantile(sample.middle_from());
+  const double to = distribution.quantile(sample.middle_to());
+  if (!(to > from)) return m;
+  double cdf_below = distribution.cdf(from);
+  double mean_below = distribution.partial_mean(from);
+  m.xx += distribution.partial_square(to) - distribution.partial_square(from);
+  m.x += distribution.partial_mean(to) - mean_below;
   for (std::size_t i = 0; i < cells.count(); ++i) {
-    const double cdf = distribution.cdf(cells.edges[i + 1]);
-    const double mean = distribution.partial_mean(cells.edges[i + 1]);
+    const double edge = std::clamp(cells.edges[i + 1], from, to);
+    const double cdf = distribution.cdf(edge);
+    const double mean = distribution.partial_mean(edge);
     const double q = cells.values[i];
     m.q += q * (cdf - cdf_below);
     m.qq += q * q * (cdf - cdf_below);

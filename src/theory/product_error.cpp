@@ -7,7 +7,7 @@
 #include <boost/math/quadrature/gauss.hpp>
 
 #include "theory/cells.hpp"
-#include "theory/small_sample.hpp"
+#include "theory/sample.hpp"
 
 namespace zeropoint {
 namespace {
@@ -23,30 +23,6 @@ template <class F>
 double integrate(const F& f, double from, double to) {
   if (!(to > from)) return 0;
   return boost::math::quadrature::gauss<double, 20>::integrate(f, from, to);
-}
-
-// E[Q], E[Q²] and E[V·Q] for V normal, Q its quantized value.
-struct OutputMoments {
-  double q = 0, qq = 0, vq = 0;
-};
-
-OutputMoments output_moments(const Cells& cells, double mean, double deviation) {
-  OutputMoments m;
-  double cdf_below = 0;
-  double pdf_below = 0;
-  for (std::size_t i = 0; i < cells.count(); ++i) {
-    const double edge = (cells.edges[i + 1] - mean) / deviation;
-    const double cdf = normal_cdf(edge);
-    const double pdf = normal_pdf(edge);
-    const double q = cells.values[i];
-    const double p = cdf - cdf_below;
-    m.q += q * p;
-    m.qq += q * q * p;
-    m.vq += q * (mean * p - deviation * (pdf - pdf_below));
-    cdf_below = cdf;
-    pdf_below = pdf;
-  }
-  return m;
 }
 
 // (Y, Y') bivariate normal, and what the output's quantizer Q makes of them.
@@ -70,8 +46,29 @@ class OutputPair {
     return clipped_distance(value, center + shift_) + step_ * step_ / 12 * inside(center, spread_);
   }
 
-  // E[(Q(Y) − Q(Y'))²].
-  double difference() const { return is_wide() ? difference_if_wide() : difference_by_cells(); }
+  // Means over a sample of Y.
+  struct Means {
+    double truth = 0;       // (Y − Q(Y'))²
+    double difference = 0;  // (Q(Y) − Q(Y'))²
+    double whole = 0;       // Y²
+    double quantized = 0;   // Q(Y)²
+  };
+  Means means(const Sample& sample, double count) const {
+    const auto& normal = distribution("normal");
+    Means m;
+    sample.for_each_tail([&](double rank) {
+      const double y = mean_ + deviation_ * normal.expected_order_statistic(rank, count);
+      const double q = cells_.values[cells_.at(y)];
+      m.truth += sample.weight() * given(y, y);
+      m.difference += sample.weight() * given(y, q);
+      m.whole += sample.weight() * y * y;
+      m.quantized += sample.weight() * q * q;
+    });
+    const double from = std::max(normal.quantile(sample.middle_from()), -kTails);
+    const double to = std::min(normal.quantile(sample.middle_to()), kTails);
+    if (to > from) add_middle(m, mean_ + deviation_ * from, mean_ + deviation_ * to);
+    return m;
+  }
 
  private:
   // Where Y' is spread over many steps, its rounding error is independent of all else, with mean
@@ -118,65 +115,67 @@ class OutputPair {
            2 * offset * spread_ * first + spread_ * spread_ * second;
   }
 
-  // One cell of Y. What matters happens near its edges if Y' strays little.
-  double cell(std::size_t i) const {
-    const double from = std::max(cells_.edges[i], mean_ - kTails * deviation_);
-    const double to = std::min(cells_.edges[i + 1], mean_ + kTails * deviation_);
-    if (!(to > from)) return 0;
-    const auto f = [&](double y) {
-      return density(y) * by_codes(cells_.values[i], conditional_mean(y));
-    };
-    const double reach = (kTails + 1) * spread_ / std::max(std::abs(slope_), 1e-3);
-    if (2 * reach >= to - from) return integrate(f, from, to);
-    return integrate(f, from, from + reach) + integrate(f, from + reach, to - reach) +
-           integrate(f, to - reach, to);
-  }
-
-  double probability(std::size_t i, std::size_t j) const {
-    return normal_cdf((cells_.edges[j] - mean_) / deviation_) -
-           normal_cdf((cells_.edges[i] - mean_) / deviation_);
-  }
-
-  // Cells near the ends one by one; those inside, alike but for their weight, by one of a group.
-  double difference_by_cells() const {
+  // Adds the integrals over Y from `from` to `to`, cell by cell. Cells near the ends of the grid
+  // are taken one by one; those inside, alike but for their weight, by one of a group.
+  void add_middle(Means& m, double from, double to) const {
     constexpr std::size_t kEnds = 64;
-    const std::size_t count = cells_.count();
-    const std::size_t group = std::max<std::size_t>(1, count / 512);
-    double sum = 0;
-    for (std::size_t i = 0; i < count;) {
-      const bool is_inside = i >= kEnds && i + group + kEnds <= count;
-      if (group == 1 || !is_inside) {
-        sum += cell(i++);
-        continue;
+    const std::size_t first = cells_.at(from);
+    const std::size_t last = cells_.at(to);
+    const std::size_t group = std::max<std::size_t>(1, (last - first) / 512);
+    for (std::size_t i = first; i <= last;) {
+      const bool is_inside = i >= first + kEnds && i + group + kEnds <= last;
+      const std::size_t size = is_inside ? group : 1;
+      const std::size_t middle = i + size / 2;
+      Means cell;
+      add_cell(cell, middle, std::max(from, cells_.edges[middle]),
+               std::min(to, cells_.edges[middle + 1]));
+      double scale = 1;
+      if (size > 1) {
+        const double weight = probability(cells_.edges[middle], cells_.edges[middle + 1]);
+        scale = weight > 0 ? probability(cells_.edges[i], cells_.edges[i + size]) / weight : 0;
       }
-      const std::size_t middle = i + group / 2;
-      const double weight = probability(middle, middle + 1);
-      if (weight > 0) sum += cell(middle) * probability(i, i + group) / weight;
-      i += group;
+      m.truth += scale * cell.truth;
+      m.difference += scale * cell.difference;
+      for (std::size_t j = i; j < i + size; ++j) {
+        m.quantized += square(cells_.values[j]) * probability(std::max(from, cells_.edges[j]),
+                                                              std::min(to, cells_.edges[j + 1]));
+      }
+      i += size;
     }
-    return sum;
+    const double a = (from - mean_) / deviation_;
+    const double b = (to - mean_) / deviation_;
+    const double p = normal_cdf(b) - normal_cdf(a);
+    const double first_moment = normal_pdf(a) - normal_pdf(b);
+    const double second_moment = p + a * normal_pdf(a) - b * normal_pdf(b);
+    m.whole += mean_ * mean_ * p + 2 * mean_ * deviation_ * first_moment +
+               deviation_ * deviation_ * second_moment;
   }
 
-  // Two independent rounding errors beside the difference of the clipped values.
-  double difference_if_wide() const {
-    const double low = cells_.values.front();
-    const double high = cells_.values.back();
-    const auto f = [&](double y) {
-      return density(y) *
-             clipped_distance(std::clamp(y + shift_, low, high), conditional_mean(y) + shift_);
+  // The part of one cell between `from` and `to`. What matters happens near the cell's edges if Y'
+  // strays little, and over a deviation of Y if the cell is a wide, clipped one.
+  void add_cell(Means& m, std::size_t i, double from, double to) const {
+    const double reach = (kTails + 1) * spread_ / std::max(std::abs(slope_), 1e-3);
+    const auto add = [&](double a, double b) {
+      const double widest = deviation_ / 4;
+      const auto pieces = std::max(1.0, std::ceil((b - a) / widest));
+      for (double piece = 0; piece < pieces; ++piece) {
+        const double left = a + (b - a) * piece / pieces;
+        const double right = a + (b - a) * (piece + 1) / pieces;
+        m.truth += integrate([&](double y) { return density(y) * given(y, y); }, left, right);
+        m.difference += integrate([&](double y) { return density(y) * given(y, cells_.values[i]); },
+                                  left, right);
+      }
     };
-    // Panels of a quarter deviation, and breaks where clipping sets in.
-    double sum = 0;
-    constexpr int kPanels = 64;
-    for (int panel = 0; panel < kPanels; ++panel) {
-      const double from = mean_ + deviation_ * kTails * (2.0 * panel / kPanels - 1);
-      const double to = mean_ + deviation_ * kTails * (2.0 * (panel + 1) / kPanels - 1);
-      const double first = std::clamp(low - shift_, from, to);
-      const double second = std::clamp(high - shift_, from, to);
-      sum += integrate(f, from, first) + integrate(f, first, second) + integrate(f, second, to);
-    }
-    const double deviation_q = std::hypot(spread_, slope_ * deviation_);
-    return sum + step_ * step_ / 12 * (inside(mean_, deviation_) + inside(mean_q_, deviation_q));
+    if (!(to > from)) return;
+    if (2 * reach >= to - from) return add(from, to);
+    add(from, from + reach);
+    add(from + reach, to - reach);
+    add(to - reach, to);
+  }
+
+  double probability(double from, double to) const {
+    if (!(to > from)) return 0;
+    return normal_cdf((to - mean_) / deviation_) - normal_cdf((from - mean_) / deviation_);
   }
 
   static double square(double x) { return x * x; }
@@ -211,30 +210,9 @@ PredictedErrors predict_errors(const ProductMoments& p, QuantParams output, cons
   errors.product = ratio(yy - 2 * yq + p.var_q + p.mean_q * p.mean_q, yy);
 
   const Cells cells = make_cells(output, grid, convention);
-  const OutputPair pair(cells, p);
-  if (count <= kSmallSample) {
-    const auto& normal = distribution("normal");
-    double truth = 0, whole = 0, difference = 0, quantized = 0;
-    for (double rank = 0; rank < count; ++rank) {
-      const double y = p.mean_y + std::sqrt(p.var_y) * normal.expected_order_statistic(rank, count);
-      const double q = cells.values[cells.at(y)];
-      truth += pair.given(y, y);
-      whole += y * y;
-      difference += pair.given(y, q);
-      quantized += q * q;
-    }
-    errors.ground_truth = ratio(truth, whole);
-    errors.expected = ratio(difference, quantized);
-    return errors;
-  }
-
-  const auto of_product = output_moments(cells, p.mean_q, std::sqrt(p.var_q));
-  const double y_times_q =
-      p.mean_y * of_product.q + p.cov / p.var_q * (of_product.vq - p.mean_q * of_product.q);
-  errors.ground_truth = ratio(yy - 2 * y_times_q + of_product.qq, yy);
-
-  const auto of_truth = output_moments(cells, p.mean_y, std::sqrt(p.var_y));
-  errors.expected = ratio(pair.difference(), of_truth.qq);
+  const auto means = OutputPair(cells, p).means(Sample(count), count);
+  errors.ground_truth = ratio(means.truth, means.whole);
+  errors.expected = ratio(means.difference, means.quantized);
   return errors;
 }
 

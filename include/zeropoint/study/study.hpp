@@ -24,8 +24,8 @@ struct StudySpec {
   std::string generator = "auto";  ///< report, counter, or auto: report up to size 3000
   /// The user's own matrices in place of distributions and sizes; digests bind a run to their
   /// contents.
-  std::string file_a, file_b;
-  std::string digest_a, digest_b;
+  std::string file_a = {}, file_b = {};
+  std::string digest_a = {}, digest_b = {};
 
   bool from_files() const { return !file_a.empty(); }
   bool operator==(const StudySpec&) const = default;

@@ -22,9 +22,10 @@ struct Distribution {
   double (*cdf)(double x);
   /// E[X; X ≤ x], the partial first moment.
   double (*partial_mean)(double x);
+  /// E[X²; X ≤ x], the partial second moment.
+  double (*partial_square)(double x);
   /// The inverse of cdf.
   double (*quantile)(double p);
-  double variance;
   /// Expected order statistic of rank r (0-based, may be fractional) among n draws.
   double (*expected_order_statistic)(double r, double n);
 };

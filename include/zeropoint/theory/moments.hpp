@@ -16,7 +16,7 @@ struct OperandMoments {
 };
 
 /// Of the whole distribution (`count` infinite), by integrating cell by cell: exact for any range,
-/// grid and rounding rule. Of a sample of `count` draws: where few, through their expected order
+/// grid and rounding rule. Of a sample of `count` draws: its tails through their expected order
 /// statistics, as a range taken from the sample itself clips less of it than of the distribution.
 OperandMoments moments(const Distribution& distribution, QuantParams params,
                        const IntegerGrid& grid, const Convention& convention,

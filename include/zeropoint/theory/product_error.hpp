@@ -21,8 +21,8 @@ struct PredictedErrors {
   double expected = 0;      ///< ‖Q(Y) − Q(Y')‖/‖Q(Y)‖
 };
 
-/// (Y, Y') taken as bivariate normal, the output's quantizer Q integrated cell by cell; where Y has
-/// few entries (`count`), through their expected order statistics.
+/// (Y, Y') taken as bivariate normal, the output's quantizer Q integrated cell by cell; with
+/// `count` entries of Y, their tails through expected order statistics.
 PredictedErrors predict_errors(const ProductMoments& product, QuantParams output,
                                const IntegerGrid& grid, const Convention& convention,
                                double count = std::numeric_limits<double>::infinity());

@@ -233,14 +233,12 @@ function make(name, attributes = {}, ...children) {
     const [value, spread] = of(p);
     lines.push(`measured ${show(value)}` +
                (many ? ` ± ${show(spread)} (mean of ${p.count} seeds)` : ''));
-    if (of.error !== undefined) {
-      const predicted = p.predicted[of.error];
-      if (finite(predicted)) {
-        lines.push(`predicted ${show(predicted)}`);
-        if (value > 0) lines.push(`predicted / measured ${(predicted / value).toFixed(4)}`);
-      }
+    const predicted = p.predicted[of.error];
+    if (finite(predicted)) {
+      lines.push(`predicted ${show(predicted)}`);
+      if (value > 0) lines.push(`predicted / measured ${(predicted / value).toFixed(4)}`);
     }
-    const published = p.published ? p.published[of.error ?? 3] : null;
+    const published = p.published ? p.published[of.error] : null;
     if (finite(published)) lines.push(`published ${show(published)}`);
     lines.push(many ? `rows from ${p.row}` : `row ${p.row}` + (repeated ? `, seed ${p.seed}` : ''));
     return lines;
@@ -255,7 +253,7 @@ function make(name, attributes = {}, ...children) {
                 make('path', {d, fill: colour}));
   }
 
-  // One panel: points of each series, with lines of the predictions or between the points.
+  // One panel: points of each series, with lines of the predictions.
   function draw(plots, panel, view) {
     const {theme, printing} = view;
     const canvas = make('canvas', {role: 'img', 'aria-label': panel.label});
@@ -270,15 +268,15 @@ function make(name, attributes = {}, ...children) {
     const shown = (y) => finite(y) && (y > 0 || panel.y.type === 'linear') ? y : null;
     const datasets = panel.series.flatMap((s, i) => {
       const common = {key: s.key, hidden: state.hidden.has(s.key), showLine: true};
-      const line = s.data.map((p) => ({...p, y: shown(panel.joined ? p.y : p.predicted)}));
+      const line = s.data.map((p) => ({...p, y: shown(p.predicted)}));
       // A lone prediction is a dash, since a line needs two points.
-      const lone = !panel.joined && unique(s.data.map((p) => p.x)).length === 1;
+      const lone = unique(s.data.map((p) => p.x)).length === 1;
       return [
         {...common, data: s.data.map((p) => ({...p, y: shown(p.y)})), showLine: false, order: -i,
          measured: true, pointStyle: s.shape, radius: s.shape === 'circle' ? 4.5 : 5.5,
          hoverRadius: 7, backgroundColor: s.colour, borderColor: theme.edge, borderWidth: 1},
         {...common, data: line, order: 1000 - i, pointStyle: 'line', radius: lone ? 11 : 0,
-         hoverRadius: lone ? 11 : 0, borderColor: s.colour, borderWidth: panel.joined ? 1 : 1.75},
+         hoverRadius: lone ? 11 : 0, borderColor: s.colour, borderWidth: 1.75},
       ];
     });
     if (panel.guide) {
@@ -365,7 +363,7 @@ function make(name, attributes = {}, ...children) {
                         values.length > 1 ? i / (values.length - 1) : 0.5),
           data: own.map((p) => ({
             x: xOf(p), y: of(p)[0], spread: of(p)[1] ?? 0, point: p,
-            predicted: of.error === undefined ? null : p.predicted[of.error],
+            predicted: p.predicted[of.error],
           })),
         };
       }).filter((s) => s.data.length);
@@ -404,7 +402,7 @@ function make(name, attributes = {}, ...children) {
     const covers = ascending(chosen.map((p) => p.cover));
     const error = errors[state.error];
     const ofError = Object.assign((p) => p.error[state.error], {error: state.error});
-    const ofScale = (p) => p.scale;
+    const ofScale = Object.assign((p) => p.scale, {error: 3});
     const atCover = (p) => covers.indexOf(p.cover);
     const atSize = (p) => p.size;
 
@@ -459,16 +457,16 @@ function make(name, attributes = {}, ...children) {
       const ends = [sizes[0], sizes[sizes.length - 1]];
       // The guide only shows the slope; it leaves the top right corner of the panel.
       const guide = ends.map((x) => ({x, y: y.max / 1.15 * Math.sqrt(x / ends[1])}));
-      figure(3, [`Both axes are logarithmic; thin lines join the points. ${what}`], '',
+      figure(3, [`Both axes are logarithmic. Points are measured, lines predicted. ${what}`], '',
           panelsBy(scales, (d, mine) => ({
-        title: d, series: mine, x: sizeAxis(sizes, theme), y, of: ofScale, joined: true, guide,
+        title: d, series: mine, x: sizeAxis(sizes, theme), y, of: ofScale, guide,
         label: `Figure 3, ${d}: scale of the output against matrix size, one series for each of ` +
                `${mine.length} coverages. The table of rows has the numbers.`,
       })), view);
     } else {
       const scales = series(3, chosen, 'size', atCover, ofScale, named, theme);
-      figure(3, [`Thin lines join the points. ${what}`], '', [{
-        single: true, series: scales, x: coverAxis(covers, theme), joined: true, of: ofScale,
+      figure(3, [`Points are measured, lines predicted. ${what}`], '', [{
+        single: true, series: scales, x: coverAxis(covers, theme), of: ofScale,
         y: valueAxis(scales, true, 'scale of the output', theme),
         label: 'Figure 3: scale of the output against coverage. The table of rows has the numbers.',
       }], view, 'Scale of the output against coverage.');
