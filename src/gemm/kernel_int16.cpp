@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/vector_target.hpp"
+
 // Compiled once for each instruction set by Highway; the best is chosen at run time.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "gemm/kernel_int16.cpp"
@@ -92,7 +94,10 @@ HWY_EXPORT(Tile);
 
 namespace int16_kernel {
 std::size_t cols() noexcept { return HWY_DYNAMIC_DISPATCH(Cols)(); }
-Kernel kernel() noexcept { return HWY_DYNAMIC_DISPATCH(Tile); }
+Kernel kernel() noexcept {
+  choose_vector_target();
+  return HWY_DYNAMIC_DISPATCH(Tile);
+}
 }  // namespace int16_kernel
 }  // namespace zeropoint
 #endif

@@ -48,6 +48,8 @@ std::int16_t limb(Code code, int which) {
   return static_cast<std::int16_t>(which == 0 ? code & 0xFF : code >> 8);
 }
 
+std::uint64_t modular(std::int64_t x) { return static_cast<std::uint64_t>(x); }
+
 constexpr std::size_t round_up(std::size_t x, std::size_t to) { return (x + to - 1) / to * to; }
 
 // Packed panels, padded with zeros: panel p, pair q, line r, the two of a pair adjacent. `lines`
@@ -196,9 +198,13 @@ void product_rows(MatrixView<const CodeA> a, MatrixView<const CodeB> b, std::int
           if (zero_point_b != 0) {
             for (std::size_t l = 0; l < k; ++l) row_sum += a(begin + i, l);
           }
-          const std::int64_t shift = constant - zero_point_b * row_sum;
           const std::span<std::int64_t> row(wide.data() + i * n, n);
-          for (std::size_t j = 0; j < n; ++j) row[j] += shift - zero_point_a * column_sums[j];
+          // Modulo 2^64: S fits, but the terms that make it up need not.
+          const auto shift = modular(constant) - modular(zero_point_b) * modular(row_sum);
+          for (std::size_t j = 0; j < n; ++j) {
+            row[j] = static_cast<std::int64_t>(modular(row[j]) + shift -
+                                               modular(zero_point_a) * modular(column_sums[j]));
+          }
           sink(begin + i, row);
         }
       },
@@ -251,6 +257,12 @@ void product_requantized(MatrixView<const CodeA> a, MatrixView<const CodeB> b,
                          std::int32_t zero_point_a, std::int32_t zero_point_b,
                          const Requantization& how, MatrixView<CodeY> out) {
   check_output(out, a, b);
+  if (how.lo > how.hi || how.lo < std::numeric_limits<CodeY>::min() ||
+      how.hi > std::numeric_limits<CodeY>::max()) {
+    throw InputError(fmt::format("product: expected output codes within [{}, {}], found [{}, {}]",
+                                 std::numeric_limits<CodeY>::min(),
+                                 std::numeric_limits<CodeY>::max(), how.lo, how.hi));
+  }
   product_rows(a, b, zero_point_a, zero_point_b,
                [&](std::size_t i, std::span<const std::int64_t> row) {
                  for (std::size_t j = 0; j < row.size(); ++j) {

@@ -17,6 +17,7 @@
 
 #include "zeropoint/quantize/elementwise.hpp"
 
+#include "core/vector_target.hpp"
 #include "quantize/step.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -140,6 +141,7 @@ constexpr std::size_t kGrain = 1 << 16;
 
 template <class Code>
 auto quantize_kernel() {
+  choose_vector_target();
   if constexpr (std::is_same_v<Code, std::int8_t>) return HWY_DYNAMIC_DISPATCH(QuantizeI8);
   if constexpr (std::is_same_v<Code, std::uint8_t>) return HWY_DYNAMIC_DISPATCH(QuantizeU8);
   if constexpr (std::is_same_v<Code, std::int16_t>) return HWY_DYNAMIC_DISPATCH(QuantizeI16);
@@ -148,6 +150,7 @@ auto quantize_kernel() {
 
 template <class Code>
 auto dequantize_kernel() {
+  choose_vector_target();
   if constexpr (std::is_same_v<Code, std::int8_t>) return HWY_DYNAMIC_DISPATCH(DequantizeI8);
   if constexpr (std::is_same_v<Code, std::uint8_t>) return HWY_DYNAMIC_DISPATCH(DequantizeU8);
   if constexpr (std::is_same_v<Code, std::int16_t>) return HWY_DYNAMIC_DISPATCH(DequantizeI16);

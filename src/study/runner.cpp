@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <tuple>
@@ -48,9 +49,16 @@ Operands make_operands(const StudyCell& cell, const StudyFiles* files) {
     operands.a = &operands.drawn_a;
     operands.b = &operands.drawn_b;
   }
-  const Stopwatch watch;
-  operands.y = float_product(*operands.a, *operands.b);
-  operands.seconds_float_product = watch.seconds();
+  const auto timed_product = [&] {
+    const Stopwatch watch;
+    operands.y = float_product(*operands.a, *operands.b);
+    return watch.seconds();
+  };
+  operands.seconds_float_product = timed_product();
+  // The first product of a process also makes oneDNN's code and wakes its threads.
+  if (operands.seconds_float_product < 0.1) {
+    operands.seconds_float_product = std::min(operands.seconds_float_product, timed_product());
+  }
   check_finite(operands.y.values(), "A times B in float32");
   operands.excess_kurtosis = excess_kurtosis(operands.y);
   return operands;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/machine.hpp"
@@ -32,6 +33,15 @@ void check_list(const std::vector<T>& list, std::string_view what) {
   }
 }
 
+// A run is stored as JSON, which holds no other text.
+void check_utf8(const std::string& text, std::string_view what) {
+  try {
+    static_cast<void>(nlohmann::json(text).dump());
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(fmt::format("{}: expected a file name in UTF-8, found '{}'", what, text));
+  }
+}
+
 std::string generator_for(const StudySpec& spec, std::size_t size) {
   if (spec.generator != "auto") return spec.generator;
   return size <= kReportSize ? "report" : "counter";
@@ -43,6 +53,8 @@ void resolve(StudySpec& spec) {
   if (spec.file_a.empty() != spec.file_b.empty()) {
     throw InputError("study: expected both --a and --b, found one of them");
   }
+  check_utf8(spec.file_a, "--a");
+  check_utf8(spec.file_b, "--b");
   if (!spec.from_files()) {
     check_list(spec.distributions, "distributions");
     for (const auto& name : spec.distributions) distribution(name);
@@ -54,8 +66,8 @@ void resolve(StudySpec& spec) {
     spec.distributions.clear();
     spec.sizes.clear();
   }
+  for (const double cover : spec.covers) check_cover(cover);  // first: a NaN is equal to nothing
   check_list(spec.covers, "cover");
-  for (const double cover : spec.covers) check_cover(cover);
   check_list(spec.bits, "bits");
   for (const int bits : spec.bits) check(IntegerGrid{bits});
   for (auto& convention : spec.conventions) convention = to_string(parse_convention(convention));
@@ -131,7 +143,8 @@ double required_memory(const std::vector<StudyCell>& cells) {
     const double floats = 4 * (m * k + k * n + m * n);
     const double codes = code * (m * k + k * n + 2 * m * n);
     const double packed_b = 2 * code * k * (n + 48);
-    const double row_blocks = threads() * 48.0 * (2 * code * k + 12 * n);
+    const double row_blocks =
+        std::min<double>(threads(), std::ceil(m / 48)) * 48 * (2 * code * k + 12 * n);
     most = std::max(most, floats + codes + packed_b + row_blocks);
   }
   return most;

@@ -38,6 +38,10 @@ struct Database {
     if (sqlite3_open_v2(path.c_str(), &handle, flags, nullptr) != SQLITE_OK) {
       const std::string why = sqlite3_errmsg(handle);
       sqlite3_close(handle);
+      std::error_code error;
+      if (std::filesystem::is_directory(path, error)) {
+        throw InputError(fmt::format("{}: expected a store of runs, found a folder", path));
+      }
       throw WorkError(
           fmt::format("{}: expected a store of runs that can be opened: {}", path, why));
     }
@@ -52,6 +56,10 @@ struct Database {
     if (sqlite3_errcode(handle) == SQLITE_NOTADB) {
       throw InputError(
           fmt::format("{}: expected a store of runs, found another kind of file", path));
+    }
+    if (sqlite3_errcode(handle) == SQLITE_CORRUPT) {
+      throw InputError(
+          fmt::format("{}: expected a store of runs, found a damaged one: {}", path, why));
     }
     throw WorkError(fmt::format("{}: {} failed: {}", path, what, why));
   }
@@ -129,13 +137,23 @@ Run read_run(const Database& database, const Statement& columns) {
   run.cpu = columns.text(4);
   run.threads = static_cast<int>(columns.integer(5));
   run.total = static_cast<std::size_t>(columns.integer(6));
-  run.spec = spec_from_json(nlohmann::ordered_json::parse(columns.text(7)));
+  try {
+    run.spec = spec_from_json(nlohmann::ordered_json::parse(columns.text(7)));
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(fmt::format("{}: expected the settings of run {}, found them damaged",
+                                 database.path, run.id));
+  }
   Statement results(database, "SELECT cell, result FROM result WHERE run = ? ORDER BY cell",
                     "reading a run");
   results.bind(run.id);
   while (results.step()) {
-    run.rows[static_cast<std::size_t>(results.integer(0))] =
-        row_from_json(nlohmann::ordered_json::parse(results.text(1)));
+    const auto index = static_cast<std::size_t>(results.integer(0));
+    if (index >= run.total) continue;
+    try {
+      run.rows[index] = row_from_json(nlohmann::ordered_json::parse(results.text(1)));
+    } catch (const nlohmann::json::exception&) {
+      // A damaged row counts as missing, so that going on with the run replaces it.
+    }
   }
   return run;
 }
@@ -170,7 +188,11 @@ Store Store::existing(const std::string& path) {
     throw InputError(fmt::format("{}: expected a store of runs, found none", path));
   }
   Store store;
-  store.impl_.reset(new Impl{{path, SQLITE_OPEN_READONLY}});
+  if (std::filesystem::file_size(path, error) == 0) {
+    throw InputError(fmt::format("{}: expected a store of runs, found an empty file", path));
+  }
+  // For writing where that is possible: what a killed process left half done is rolled back first.
+  store.impl_.reset(new Impl{{path, SQLITE_OPEN_READWRITE}});
   check_schema(store.impl_->database);
   return store;
 }

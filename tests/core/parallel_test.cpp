@@ -65,6 +65,20 @@ RC_GTEST_PROP(ParallelFor, CoversEveryIndexOnce, ()) {
   for (const auto& visit : visits) RC_ASSERT(visit == 1);
 }
 
+TEST(ParallelFor, KeepsLittleWorkOnItsOwnThreadInTheSamePieces) {
+  const WithThreads with(4);
+  const auto caller = std::this_thread::get_id();
+  Pieces pieces;
+  parallel_for(
+      100, 7,
+      [&](std::size_t begin, std::size_t end) {
+        EXPECT_EQ(std::this_thread::get_id(), caller);
+        pieces.emplace(begin, end);
+      },
+      100);
+  EXPECT_EQ(pieces, expected_pieces(100, 7));
+}
+
 TEST(ParallelFor, DoesNothingForNothing) {
   parallel_for(0, 1, [](std::size_t, std::size_t) { FAIL() << "called for an empty range"; });
 }

@@ -3,8 +3,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "support/random_values.hpp"
 #include "zeropoint/core/matrix.hpp"
+
+#include "support/random_values.hpp"
 
 namespace zeropoint::testing {
 

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <csignal>
 #include <exception>
+#include <fcntl.h>
 #include <new>
 #include <string>
 #include <vector>
@@ -20,37 +22,84 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kWrongInput = 2;
 
-// What is said on standard error is one line, whatever it is made of.
+// What is said on standard error is one line that drives no terminal, whatever it is made of.
 int refuse(std::string message, int status) {
-  std::ranges::replace(message, '\n', ' ');
-  fmt::print(stderr, "zeropoint: {}\n", message);
+  std::ranges::replace_if(
+      message, [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
+  tell(fmt::format("zeropoint: {}\n", message));
   return status;
 }
 
-// The known word that was probably meant, if the parser met one that it does not know.
-std::string suggestion(CLI::App& app, const std::vector<std::string>& arguments) {
-  const CLI::App* verb = &app;
-  for (const auto* sub : app.get_subcommands()) verb = sub;
-  std::vector<std::string> names;
-  for (const auto* option : verb->get_options()) {
-    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+// What is said of the first word that the parser could not place, with the nearest that it knows.
+std::string not_known(const CLI::App& app) {
+  std::string where;
+  std::vector<const CLI::App*> verbs = {&app};
+  while (!verbs.back()->get_subcommands().empty()) {
+    verbs.push_back(verbs.back()->get_subcommands().front());
+    where += (where.empty() ? "" : " ") + verbs.back()->get_name();
   }
-  for (const auto* sub : verb->get_subcommands({})) names.push_back(sub->get_name());
+  if (!where.empty()) where += ": ";
+
+  const auto extra = app.remaining(true);
+  const std::string word = extra.empty() ? "" : extra.front().substr(0, extra.front().find('='));
+  const bool is_option = word.size() > 1 && word.starts_with('-');
+  std::vector<std::string> names;
+  if (is_option) {
+    for (const auto* verb : verbs) {
+      for (const auto* option : verb->get_options()) {
+        for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+      }
+      if (!verb->get_fallthrough() && verb != verbs.back()) names.clear();
+    }
+  } else {
+    for (const auto* sub : verbs.back()->get_subcommands({})) names.push_back(sub->get_name());
+  }
+  if (names.empty()) return fmt::format("{}expected nothing more, found '{}'", where, word);
   const std::vector<std::string_view> known(names.begin(), names.end());
+  return fmt::format(
+      "{}expected {}, found '{}' (did you mean {}?)", where,
+      is_option ? "an option that it has" : fmt::format("one of {}", zeropoint::join_words(known)),
+      word, zeropoint::nearest_word(word, known));
+}
+
+// CLI11 would take the next argument for the value that is missing.
+void check_values(const std::vector<std::string>& arguments) {
   for (const auto& argument : arguments) {
-    const auto word = argument.substr(0, argument.find('='));
-    const bool is_known = std::ranges::find(names, word) != names.end();
-    const bool is_word = verb == &app || word.starts_with("--");
-    if (is_word && !is_known && word.size() > 2) {
-      return fmt::format(" (did you mean {}?)", zeropoint::nearest_word(word, known));
+    if (argument == "--") return;
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      throw zeropoint::InputError(fmt::format("expected a value after {}, found none", argument));
     }
   }
-  return "";
+}
+
+void run(CLI::App& app, const std::vector<std::string>& arguments) {
+  check_values(arguments);
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
+    app.parse(reversed);
+    if (app.get_subcommands().empty()) {
+      throw zeropoint::InputError("expected a verb, found none; zeropoint --help lists them");
+    }
+  } catch (const CLI::Success& help) {
+    app.exit(help);
+  }
+  finish_output();
+}
+
+// A standard stream that is closed must not become the first file that is opened: writing to it
+// has to fail.
+void reserve_standard_streams() {
+  for (const int stream : {0, 1, 2}) {
+    if (fcntl(stream, F_GETFD) == -1) open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  reserve_standard_streams();
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file at its size limit is a full disk, not an end without word
   CLI::App app{
       "zeropoint tells you what quantization will cost you, and then does it.\n"
       "Each verb explains itself: zeropoint VERB --help."};
@@ -63,22 +112,15 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   if (arguments.empty()) {
-    fmt::print(stderr, "{}", app.help());
+    tell(app.help());
     return kWrongInput;
   }
   shield_negative_values(arguments);
   try {
-    auto reversed = arguments;
-    std::ranges::reverse(reversed);  // as CLI11 takes them
-    app.parse(reversed);
-    if (app.get_subcommands().empty())
-      return refuse("expected a verb; zeropoint --help lists them", kWrongInput);
-    finish_output();
+    run(app, arguments);
     return 0;
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ExtrasError& error) {
-    return refuse(error.what() + suggestion(app, arguments), kWrongInput);
+  } catch (const CLI::ExtrasError&) {
+    return refuse(not_known(app), kWrongInput);
   } catch (const CLI::ParseError& error) {
     return refuse(error.what(), kWrongInput);
   } catch (const zeropoint::InputError& error) {

@@ -1,10 +1,11 @@
 #include "progress.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "files.hpp"
 
 Progress::Progress(std::size_t steps, double cost)
     : shown_(isatty(STDERR_FILENO) != 0), steps_(steps), cost_(cost) {}
@@ -12,7 +13,7 @@ Progress::Progress(std::size_t steps, double cost)
 Progress::~Progress() { clear(); }
 
 void Progress::clear() const {
-  if (shown_) fmt::print(stderr, "\r\x1b[K");
+  if (shown_) tell("\r\x1b[K");
 }
 
 void Progress::step(double cost, const std::string& what) {
@@ -26,9 +27,12 @@ void Progress::step(double cost, const std::string& what) {
   constexpr int kWidth = 24;
   const auto filled = static_cast<std::size_t>(share * kWidth);
   const auto whole = static_cast<long>(left + 0.5);
-  fmt::print(stderr, "\r\x1b[K[{}{}] {}/{} rows, {:.1f} rows/s, {}:{:02} left  {}",
-             std::string(filled, '#'), std::string(kWidth - filled, '.'), done_, steps_,
-             seconds > 0 ? static_cast<double>(done_) / seconds : 0.0, whole / 60, whole % 60,
-             what);
-  std::fflush(stderr);
+  std::string line = fmt::format("[{}{}] {}/{} rows, {:.1f} rows/s, {}:{:02} left  {}",
+                                 std::string(filled, '#'), std::string(kWidth - filled, '.'), done_,
+                                 steps_, seconds > 0 ? static_cast<double>(done_) / seconds : 0.0,
+                                 whole / 60, whole % 60, what);
+  // A line that wraps could not be taken away again.
+  const auto width = static_cast<std::size_t>(width_of(STDERR_FILENO));
+  if (width > 0 && line.size() >= width) line.resize(width - 1);
+  tell("\r\x1b[K" + line);
 }

@@ -1,3 +1,5 @@
+#include <cstdint>
+#include <limits>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +10,7 @@
 #include "zeropoint/report/report.hpp"
 #include "zeropoint/study/store.hpp"
 
+#include "arguments.hpp"
 #include "commands.hpp"
 #include "files.hpp"
 
@@ -18,12 +21,12 @@ namespace {
 struct RunsOptions {
   std::string folder = kDefaultFolder;
   std::string json, csv, page;
-  std::int64_t id = 0;
+  std::string id;
 };
 
 std::string state(const Run& run) {
-  return run.finished.empty() ? fmt::format("{} of {} rows", run.rows.size(), run.total)
-                              : fmt::format("{} rows", run.rows.size());
+  return run.rows.size() < run.total ? fmt::format("{} of {} rows", run.rows.size(), run.total)
+                                     : fmt::format("{} rows", run.rows.size());
 }
 
 std::string settings(const Run& run) {
@@ -43,6 +46,7 @@ std::string settings(const Run& run) {
 }
 
 void list(const RunsOptions& options) {
+  check_writable(options.json);
   const auto runs = Store::existing(store_path(options.folder)).runs();
   if (!options.json.empty()) {
     auto json = nlohmann::ordered_json::array();
@@ -59,25 +63,40 @@ void list(const RunsOptions& options) {
     write_text(options.json, nlohmann::ordered_json{{"runs", json}}.dump(2) + "\n");
     if (options.json == "-") return;
   }
-  if (runs.empty()) fmt::print("no runs in {}\n", options.folder);
+  std::string text = runs.empty() ? fmt::format("no runs in {}\n", options.folder) : "";
   for (const auto& run : runs) {
-    fmt::print("{:>4}  {}  {:<16}  {}\n", run.id, run.started, state(run), settings(run));
+    text += fmt::format("{:>4}  {}  {:<16}  {}\n", run.id, run.started, state(run), settings(run));
   }
+  write_text("-", text);
+}
+
+Run load(const RunsOptions& options) {
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  const auto id = read_whole<std::int64_t>(options.id, "ID", 1, kMost);
+  return Store::existing(store_path(options.folder)).load(id);
 }
 
 void show(const RunsOptions& options) {
-  const Run run = Store::existing(store_path(options.folder)).load(options.id);
-  fmt::print("started {}, {}; zeropoint {} on {}, {} threads\n{}\n\n{}\n{}", run.started,
-             run.finished.empty() ? "not finished" : "finished " + run.finished, run.version,
-             run.cpu, run.threads, settings(run), to_table(run, output_width()),
-             claims_text(run, output_width()));
+  check_writable(options.json);
+  const Run run = load(options);
+  if (!options.json.empty()) write_text(options.json, to_json(run));
+  if (options.json == "-") return;
+  write_text(
+      "-", fmt::format("started {}, {}; zeropoint {} on {}, {} threads\n{}\n\n{}\n{}", run.started,
+                       run.finished.empty() ? "not finished" : "finished " + run.finished,
+                       run.version, run.cpu, run.threads, settings(run),
+                       to_table(run, output_width()), claims_text(run, output_width())));
 }
 
 void export_run(const RunsOptions& options) {
   if (options.json.empty() && options.csv.empty() && options.page.empty()) {
     throw InputError("runs export: expected one or more of --json, --csv, --page; found none");
   }
-  const Run run = Store::existing(store_path(options.folder)).load(options.id);
+  const std::vector<NamedFile> outputs = {
+      {"--json", options.json}, {"--csv", options.csv}, {"--page", options.page}};
+  check_distinct(outputs, {{"the store", store_path(options.folder)}});
+  for (const auto& output : outputs) check_writable(output.path);
+  const Run run = load(options);
   if (!options.json.empty()) write_text(options.json, to_json(run));
   if (!options.csv.empty()) write_text(options.csv, to_csv(run));
   if (!options.page.empty()) write_text(options.page, to_page(run));
@@ -89,18 +108,23 @@ void add_runs_command(CLI::App& app) {
   auto* verb = app.add_subcommand("runs", "What was run before: list, show, export");
   auto options = std::make_shared<RunsOptions>();
   const auto file = [&](CLI::App* to, const char* name, std::string& value, const char* help) {
-    to->add_option(name, value, help)->type_name("FILE");
+    to->add_option(name, value, help)->check(given())->type_name("FILE");
   };
   verb->add_option("-o,--output", options->folder,
                    fmt::format("The folder that the study wrote to ({})", kDefaultFolder))
+      ->check(given())
       ->type_name("DIR");
-  file(verb, "--json", options->json, "The list as JSON; - is standard output, alone");
+  file(verb, "--json", options->json, "As JSON; - is standard output, alone");
   verb->require_subcommand(0, 1);
   verb->callback([verb, options] {
     if (verb->get_subcommands().empty()) list(*options);
   });
 
-  auto* shown = verb->add_subcommand("show", "The table and the verdicts of a run");
+  auto* listed = verb->add_subcommand("list", "Every run, newest first; also what runs alone does");
+  listed->fallthrough();
+  listed->callback([options] { list(*options); });
+
+  auto* shown = verb->add_subcommand("show", "The table and the verdicts of a run (or its JSON)");
   shown->add_option("ID", options->id, "The run's number, as listed")->required()->type_name("");
   shown->fallthrough();
   shown->callback([options] { show(*options); });

@@ -1,8 +1,10 @@
-#include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <ctime>
-#include <filesystem>
+#include <limits>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/chrono.h>
@@ -16,6 +18,7 @@
 #include "zeropoint/study/store.hpp"
 #include "zeropoint/theory/distribution.hpp"
 
+#include "arguments.hpp"
 #include "commands.hpp"
 #include "files.hpp"
 #include "progress.hpp"
@@ -26,13 +29,48 @@ namespace {
 
 struct StudyOptions {
   StudySpec spec;
-  std::vector<std::int64_t> sizes;
-  int threads = 0;
+  // As typed; read_axes makes the spec of them.
+  std::vector<std::string> distributions, sizes, covers, bits, conventions;
+  std::string seed, repeat, threads;
   std::string folder = kDefaultFolder;
   std::string json, csv;
   bool resume = false;
   bool chose_axes = false;  ///< any option that decides results was given
 };
+
+void read_axes(StudyOptions& options) {
+  // A size is signed here: half the address space is as far out of reach as all of it.
+  constexpr auto kMostSize = std::numeric_limits<std::int64_t>::max();
+  constexpr auto kMostSeed = std::numeric_limits<std::uint64_t>::max();
+  constexpr int kMostRepeats = std::numeric_limits<int>::max();
+  constexpr int kMostThreads = 4096;
+  auto& spec = options.spec;
+  const auto replace = [](const std::vector<std::string>& texts, std::string_view option,
+                          auto& values, const auto& read) {
+    if (texts.empty()) return;
+    values.clear();
+    for (const auto& text : read_list(texts, option)) values.push_back(read(text, option));
+  };
+  const auto word = [](const std::string& text, std::string_view) { return text; };
+  replace(options.distributions, "--distributions", spec.distributions, word);
+  replace(options.conventions, "--convention", spec.conventions, word);
+  replace(options.covers, "--cover", spec.covers, read_real);
+  replace(options.bits, "--bits", spec.bits, [](const std::string& text, std::string_view option) {
+    return read_whole(text, option, 2, 16);
+  });
+  replace(options.sizes, "--sizes", spec.sizes,
+          [&](const std::string& text, std::string_view option) {
+            return static_cast<std::size_t>(read_whole(text, option, std::int64_t{1}, kMostSize));
+          });
+  if (!options.seed.empty()) {
+    spec.seed = read_whole(options.seed, "--seed", std::uint64_t{0}, kMostSeed);
+  }
+  if (!options.repeat.empty())
+    spec.repeat = read_whole(options.repeat, "--repeat", 1, kMostRepeats);
+  if (!options.threads.empty()) {
+    set_threads(read_whole(options.threads, "--threads", 1, kMostThreads));
+  }
+}
 
 // Set by Ctrl-C: the row in work is finished and kept, then the study stops.
 volatile std::sig_atomic_t interrupted = 0;
@@ -90,11 +128,10 @@ class Keeper {
       try {
         store_.add(run_.id, waiting_.back(), run_.rows.at(waiting_.back()));
         waiting_.pop_back();
-      } catch (const WorkError& error) {
+      } catch (const Error& error) {
         if (failure_.empty()) {
           progress_.clear();
-          fmt::print(stderr, "zeropoint: {}; going on, the rows are kept in memory\n",
-                     error.what());
+          tell(fmt::format("zeropoint: {}; going on, the rows are kept in memory\n", error.what()));
         }
         failure_ = error.what();
         return;
@@ -112,115 +149,160 @@ class Keeper {
   std::string failure_;
 };
 
-void run_command(StudyOptions& options) {
-  if (options.json == "-" && options.csv == "-") {
-    throw InputError("study: expected one of --json - and --csv -, found both");
-  }
-  set_threads(std::min(options.threads, 4096));
-  if (!options.sizes.empty()) options.spec.sizes.clear();
-  for (const auto size : options.sizes) {
-    if (size <= 0) {
-      throw InputError(fmt::format("sizes: expected positive whole numbers, found {}", size));
-    }
-    options.spec.sizes.push_back(static_cast<std::size_t>(size));
-  }
-  resolve(options.spec);
+struct Plan {
+  Run run;
+  bool resumed = false;
   std::optional<StudyFiles> files;
-  if (options.spec.from_files()) files = read_files(options.spec);
-  const auto shape = [&] {
-    return files ? Shape{files->a.rows(), files->a.cols(), files->b.cols()} : Shape{};
+  std::vector<StudyCell> all;
+
+  void lay_out() {
+    all =
+        cells(run.spec, files ? Shape{files->a.rows(), files->a.cols(), files->b.cols()} : Shape{});
+    check_memory(all);
+  }
+};
+
+// What the options ask for, checked before anything is made or written.
+Plan new_plan(StudyOptions& options) {
+  Plan plan;
+  resolve(options.spec);
+  if (options.spec.from_files()) plan.files = read_files(options.spec);
+  plan.run.started = now();
+  plan.run.version = version();
+  plan.run.cpu = cpu_name();
+  plan.run.threads = threads();
+  plan.run.spec = options.spec;
+  // Bare --resume may never come to the default study, which this machine may be too small for.
+  if (!options.resume || options.chose_axes) plan.lay_out();
+  return plan;
+}
+
+void go_on_with(Run earlier, Plan& plan) {
+  plan.run = std::move(earlier);
+  plan.resumed = true;
+  auto& run = plan.run;
+  resolve(run.spec);  // it comes from a file
+  if (run.spec.from_files() && !plan.files) {
+    StudySpec found = run.spec;
+    plan.files = read_files(found);
+    if (!(found == run.spec)) {
+      throw InputError(
+          fmt::format("resume: expected the matrices of run {}, found that {} or {} "
+                      "has changed",
+                      run.id, run.spec.file_a, run.spec.file_b));
+    }
+  }
+}
+
+// Runs what is missing; true if all is there at the end.
+bool work_off(Plan& plan, Keeper& keeper, Progress& progress) {
+  interrupted = 0;
+  const auto before = std::signal(SIGINT, on_interrupt);
+  if (before == SIG_IGN) std::signal(SIGINT, SIG_IGN);  // as under nohup: not ours to take
+  const auto done = plan.run.rows;
+  run_study(plan.all, done, plan.files ? &*plan.files : nullptr,
+            [&](std::size_t index, const StudyRow& row) {
+              keeper.keep(index, row);
+              const auto& cell = plan.all[index];
+              progress.step(cost(cell),
+                            fmt::format("{} {} cover {}", cell.distribution, cell.n, cell.cover));
+              return interrupted == 0;
+            });
+  std::signal(SIGINT, before == SIG_IGN ? SIG_IGN : SIG_DFL);
+  progress.clear();
+  return plan.run.rows.size() == plan.all.size();
+}
+
+// Writes everything that can be written: one full disk takes no other output along. Returns what
+// failed, in words.
+std::string deliver(const Run& run, const StudyOptions& options, bool complete) {
+  std::string failures;
+  const auto attempt = [&](const std::string& path, const auto& text) {
+    try {
+      write_text(path, text());
+      return true;
+    } catch (const WorkError& error) {
+      failures += (failures.empty() ? "" : "; ") + std::string(error.what());
+      return false;
+    }
   };
-  check_memory(cells(options.spec, shape()));
-  check_writable(options.json);
-  check_writable(options.csv);
-  make_folder(options.folder);
+  // Files first: whoever reads standard output may stop reading (| head).
+  const auto page = page_path(options.folder);
+  const bool has_page = complete && attempt(page, [&] { return to_page(run); });
+  const auto json = [&] { return to_json(run); };
+  const auto csv = [&] { return to_csv(run); };
+  if (!options.json.empty() && options.json != "-") attempt(options.json, json);
+  if (!options.csv.empty() && options.csv != "-") attempt(options.csv, csv);
+  if (options.json == "-") {
+    attempt("-", json);
+  } else if (options.csv == "-") {
+    attempt("-", csv);
+  } else {
+    attempt("-", [&] {
+      return to_table(run, output_width()) + "\n" + claims_text(run, output_width()) +
+             (has_page ? fmt::format("\nThe page with figures: {}\n", page) : "");
+    });
+  }
+  return failures;
+}
+
+void run_command(StudyOptions& options) {
+  read_axes(options);
+  Plan plan = new_plan(options);
+  check_distinct({{"--json", options.json}, {"--csv", options.csv}},
+                 {{"the store", store_path(options.folder)},
+                  {"the page", page_path(options.folder)},
+                  {"--a", options.spec.file_a},
+                  {"--b", options.spec.file_b}});
+  make_folder(options.folder, [&] {
+    check_writable(options.json);
+    check_writable(options.csv);
+  });
   Store store(store_path(options.folder));
 
-  Run run;
-  std::optional<Run> earlier;
   if (options.resume) {
-    earlier = run_to_resume(store, options);
-    if (!earlier) fmt::print(stderr, "nothing to resume in {}: starting anew\n", options.folder);
-  }
-  if (earlier) {
-    run = std::move(*earlier);
-    if (run.spec.from_files() && !files) {
-      StudySpec found = run.spec;
-      files = read_files(found);
-      if (!(found == run.spec)) {
-        throw InputError(
-            fmt::format("resume: expected the matrices of run {}, found that {} or {} "
-                        "has changed",
-                        run.id, run.spec.file_a, run.spec.file_b));
-      }
+    if (auto earlier = run_to_resume(store, options)) {
+      go_on_with(std::move(*earlier), plan);
+    } else {
+      tell(fmt::format("nothing to resume in {}: starting anew\n", options.folder));
     }
-  } else {
-    run.started = now();
-    run.version = version();
-    run.cpu = cpu_name();
-    run.threads = threads();
-    run.spec = options.spec;
   }
-  const auto all = cells(run.spec, shape());
-  check_memory(all);
-  if (!earlier) {
-    run.total = all.size();
+  if (plan.all.empty() || plan.resumed) plan.lay_out();
+  auto& run = plan.run;
+  std::erase_if(run.rows, [&](const auto& row) { return row.first >= plan.all.size(); });
+  if (!plan.resumed) {
+    run.total = plan.all.size();
     store.begin(run);
   }
 
   double left = 0;
-  for (std::size_t i = 0; i < all.size(); ++i) left += run.rows.contains(i) ? 0 : cost(all[i]);
-  Progress progress(all.size() - run.rows.size(), left);
+  for (std::size_t i = 0; i < plan.all.size(); ++i) {
+    left += run.rows.contains(i) ? 0 : cost(plan.all[i]);
+  }
+  Progress progress(plan.all.size() - run.rows.size(), left);
   Keeper keeper(store, run, progress);
-  interrupted = 0;
-  std::signal(SIGINT, on_interrupt);
-  const auto done = run.rows;
-  run_study(all, done, files ? &*files : nullptr, [&](std::size_t index, const StudyRow& row) {
-    keeper.keep(index, row);
-    const auto& cell = all[index];
-    progress.step(cost(cell), fmt::format("{} {} cover {}", cell.distribution, cell.n, cell.cover));
-    return interrupted == 0;
-  });
-  std::signal(SIGINT, SIG_DFL);
-  progress.clear();
-
-  const bool complete = run.rows.size() == all.size();
+  const bool complete = work_off(plan, keeper, progress);
+  std::string failures;
   if (complete && run.finished.empty()) {
     run.finished = now();
-    if (keeper.waiting() == 0) store.finish(run.id, run.finished);
+    try {
+      if (keeper.waiting() == 0) store.finish(run.id, run.finished);
+    } catch (const Error& error) {
+      failures = error.what();
+    }
   }
-
-  const bool to_stdout = options.json == "-" || options.csv == "-";
-  if (!to_stdout) {
-    fmt::print("{}\n{}", to_table(run, output_width()), claims_text(run, output_width()));
-    finish_output();
-  }
-  if (!options.json.empty()) write_text(options.json, to_json(run));
-  if (!options.csv.empty()) write_text(options.csv, to_csv(run));
+  const auto undelivered = deliver(run, options, complete);
+  if (!failures.empty() && !undelivered.empty()) failures += "; ";
+  failures += undelivered;
   if (keeper.waiting() > 0) {
     throw WorkError(fmt::format("{} of {} rows could not be stored: {}", keeper.waiting(),
                                 run.rows.size(), keeper.failure()));
   }
   if (!complete) {
     throw WorkError(fmt::format("interrupted: {} of {} rows are stored in {}; go on with --resume",
-                                run.rows.size(), all.size(), store_path(options.folder)));
+                                run.rows.size(), plan.all.size(), store_path(options.folder)));
   }
-  const auto page = std::filesystem::absolute(std::filesystem::path(options.folder) / "study.html")
-                        .lexically_normal();
-  write_text(page.string(), to_page(run));
-  if (!to_stdout) fmt::print("\nThe page with figures: {}\n", page.string());
-}
-
-// What CLI11 would otherwise say of a number out of range is long and not about the range.
-CLI::Validator whole_number(std::int64_t least) {
-  return {[least](std::string& text) {
-            std::int64_t value = 0;
-            const bool is_number = CLI::detail::lexical_cast(text, value) && value >= least;
-            return is_number ? std::string()
-                             : fmt::format("expected a whole number of {} or more, found {}", least,
-                                           text);
-          },
-          ""};
+  if (!failures.empty()) throw WorkError(failures);
 }
 
 std::string conventions_help() {
@@ -251,29 +333,26 @@ void add_study_command(CLI::App& app) {
     return option->group("What is studied");
   };
   auto* distributions_option =
-      axis(verb->add_option("--distributions", spec.distributions,
+      axis(verb->add_option("--distributions", options->distributions,
                             fmt::format("Distributions of the entries of A and B: {}", known)))
-          ->delimiter(',')
           ->type_name("NAME,...");
   auto* sizes = axis(verb->add_option("--sizes", options->sizes,
                                       "Sizes n of square matrices (10,100,1000,3000)"))
-                    ->delimiter(',')
                     ->type_name("N,...");
-  axis(verb->add_option("--cover", spec.covers,
+  axis(verb->add_option("--cover", options->covers,
                         "Coverages, above 0.5 up to 1 (0.7,0.9,0.95,0.99,0.999,0.9999,1)"))
-      ->delimiter(',')
       ->type_name("C,...");
-  axis(verb->add_option("--bits", spec.bits, "Bits of a code, 2 to 16 (8)"))
-      ->delimiter(',')
+  axis(verb->add_option("--bits", options->bits, "Bits of a code, 2 to 16 (8)"))
       ->type_name("N,...");
-  axis(verb->add_option("--convention", spec.conventions, "Conventions, see below (report-code)"))
-      ->delimiter(',')
+  axis(verb->add_option("--convention", options->conventions,
+                        "Conventions, see below (report-code)"))
       ->type_name("C,...");
-  auto* seed = axis(verb->add_option("--seed", spec.seed, "Seed of the random matrices (0)"))
-                   ->check(whole_number(0))
+  auto* seed = axis(verb->add_option("--seed", options->seed, "Seed of the random matrices (0)"))
+                   ->check(given())
                    ->type_name("N");
-  auto* repeat = axis(verb->add_option("--repeat", spec.repeat,
+  auto* repeat = axis(verb->add_option("--repeat", options->repeat,
                                        "Seeds to run, from --seed on: mean and standard error (1)"))
+                     ->check(given())
                      ->type_name("N");
   auto* generator =
       axis(
@@ -282,22 +361,27 @@ void add_study_command(CLI::App& app) {
                            "size 3000 (auto)"))
           ->type_name("NAME");
   auto* a = axis(verb->add_option("--a", spec.file_a, "Your own A, m x k, a .npy file"))
+                ->check(given())
                 ->type_name("FILE");
   auto* b = axis(verb->add_option("--b", spec.file_b, "Your own B, k x n, a .npy file"))
+                ->check(given())
                 ->type_name("FILE");
   a->needs(b);
   b->needs(a);
   for (auto* option : {distributions_option, sizes, seed, repeat, generator}) a->excludes(option);
 
   verb->add_option("--threads", options->threads, "Threads; no result depends on it (one a core)")
-      ->check(whole_number(1))
+      ->check(given())
       ->type_name("N");
   verb->add_option("-o,--output", options->folder,
                    fmt::format("Folder of the page and of the store of runs ({})", kDefaultFolder))
+      ->check(given())
       ->type_name("DIR");
   verb->add_option("--json", options->json, "Results as JSON; - is standard output, alone")
+      ->check(given())
       ->type_name("FILE");
   verb->add_option("--csv", options->csv, "Results as CSV; - is standard output, alone")
+      ->check(given())
       ->type_name("FILE");
   verb->add_flag("--resume", options->resume,
                  "Go on with the last run of these settings; with none given, the last unfinished");

@@ -45,7 +45,7 @@ struct Requantization {
 /// One sum: clamp(round(float32(multiplier · S) ⊕ z_y)), in float32 after the product in double.
 std::int32_t requantize(std::int64_t sum, const Requantization& how);
 
-/// y_q,ij = requantize(S_ij).
+/// y_q,ij = requantize(S_ij). Throws InputError unless lo ≤ hi are codes of the output's type.
 template <class CodeA, class CodeB, class CodeY>
 void product_requantized(MatrixView<const CodeA> a, MatrixView<const CodeB> b,
                          std::int32_t zero_point_a, std::int32_t zero_point_b,
