@@ -53,8 +53,11 @@ ordered_json flat(const ordered_json& row) {
   ordered_json result = row;
   const ordered_json published = result.at("published");
   result.erase("published");
-  for (const char* name : {"ground_truth_error", "expected_error", "simulated_error", "scale_a",
-                           "zero_point_a", "scale_b", "zero_point_b", "scale_y", "zero_point_y"}) {
+  for (const char* name :
+       {"ground_truth_error", "expected_error", "simulated_error",
+        "ground_truth_error_relative_difference", "expected_error_relative_difference",
+        "simulated_error_relative_difference", "scale_a", "zero_point_a", "scale_b", "zero_point_b",
+        "scale_y", "zero_point_y"}) {
     result[std::string("published_") + name] =
         published.is_null() ? ordered_json() : published.at(name);
   }

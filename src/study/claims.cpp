@@ -27,6 +27,7 @@ struct Point {
   std::vector<std::size_t> rows;
   double error = 0;
   double scale = 0;
+  double predicted = 0;  ///< the error that was predicted; not a number if it was not
 };
 
 // One curve: the points of rows alike in everything but the variable on its axis.
@@ -64,14 +65,24 @@ std::vector<Curve> curves(std::span<const StudyRow> rows, bool over_size,
     point.rows.push_back(i);
     point.error += row.error_float64.ground_truth;
     point.scale += row.y.scale;
+    point.predicted += row.predicted_ground_truth.value_or(std::nan(""));
   }
   for (auto& curve : all) {
     for (auto& [x, point] : curve.points) {
       point.error /= static_cast<double>(point.rows.size());
       point.scale /= static_cast<double>(point.rows.size());
+      point.predicted /= static_cast<double>(point.rows.size());
     }
   }
   return all;
+}
+
+// "+16 %, predicted +7 %": how much larger b's error is than a's.
+std::string change_words(const Point& a, const Point& b) {
+  std::string words = fmt::format("{:+.0f} %", (b.error / a.error - 1) * 100);
+  const double predicted = b.predicted / a.predicted - 1;
+  if (std::isfinite(predicted)) words += fmt::format(", predicted {:+.0f} %", predicted * 100);
+  return words;
 }
 
 bool is_large_square(const StudyRow& row) { return row.square() && row.n >= kLargeSize; }
@@ -123,9 +134,9 @@ ClaimVerdict size_independence(std::span<const StudyRow> rows) {
     const double drift = high->second.error / low->second.error - 1;
     const bool holds = drift <= kDrift;
     if (holds) worst_holding = std::max(worst_holding, drift);
-    const auto words =
-        fmt::format("{}: {:.4g} at size {:.0f}, {:.4g} at size {:.0f} ({:+.0f} %)", curve.name,
-                    low->second.error, low->first, high->second.error, high->first, drift * 100);
+    const auto words = fmt::format("{}: {:.4g} at size {:.0f}, {:.4g} at size {:.0f} ({})",
+                                   curve.name, low->second.error, low->first, high->second.error,
+                                   high->first, change_words(low->second, high->second));
     tally.add(holds, words);
     if (!holds) {
       witness(claim, low->second, false, fmt::format("smallest error of its curve"));
@@ -155,8 +166,8 @@ struct CoverStep {
   const Point* after;
   double change() const { return after->error / before->error - 1; }
   std::string words() const {
-    return fmt::format("{}: {:.4g} at {}, {:.4g} at {} ({:+.0f} %)", curve->name, before->error,
-                       from, after->error, to, change() * 100);
+    return fmt::format("{}: {:.4g} at {}, {:.4g} at {} ({})", curve->name, before->error, from,
+                       after->error, to, change_words(*before, *after));
   }
 };
 
@@ -221,10 +232,9 @@ ClaimVerdict no_poor_resolution(std::span<const StudyRow> rows) {
     const auto last = std::prev(curve.points.end());
     const double rise = last->second.error / best->second.error - 1;
     const bool holds = best == last || rise <= kRise;
-    tally.add(
-        holds,
-        fmt::format("{}: smallest at cover {} ({:.4g}), at {} it is {:.4g} ({:+.0f} %)", curve.name,
-                    best->first, best->second.error, last->first, last->second.error, rise * 100));
+    tally.add(holds, fmt::format("{}: smallest at cover {} ({:.4g}), at {} it is {:.4g} ({})",
+                                 curve.name, best->first, best->second.error, last->first,
+                                 last->second.error, change_words(best->second, last->second)));
     witness(claim, last->second, holds,
             holds ? "no smaller coverage does better"
                   : fmt::format("{:.0f} % above cover {}", rise * 100, best->first));

@@ -80,6 +80,12 @@ ordered_json to_json(const StudyRow& row) {
   if (row.published) {
     ordered_json published;
     put(published, row.published->error, "", "");
+    const auto difference = [](double here, double there) { return here / there - 1; };
+    put(published,
+        {difference(row.error.ground_truth, row.published->error.ground_truth),
+         difference(row.error.expected, row.published->error.expected),
+         difference(row.error.simulated, row.published->error.simulated)},
+        "", "_relative_difference");
     put(published, row.published->a, "", "a");
     put(published, row.published->b, "", "b");
     put(published, row.published->y, "", "y");

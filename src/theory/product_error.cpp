@@ -31,19 +31,31 @@ class OutputPair {
   OutputPair(const Cells& cells, const ProductMoments& product)
       : cells_(cells),
         step_(cells.values[1] - cells.values[0]),
-        // Rounding down shifts what is not clipped by half a step.
-        shift_((cells.values[1] - cells.edges[1]) - step_ / 2),
         mean_(product.mean_y),
         deviation_(std::sqrt(product.var_y)),
         mean_q_(product.mean_q),
         slope_(product.cov / product.var_y),
-        spread_(std::sqrt(std::max(0.0, product.var_q - product.cov * slope_))) {}
+        spread_(std::sqrt(std::max(0.0, product.var_q - product.cov * slope_))) {
+    // Rounding down shifts what is not clipped by half a step; truncating shifts it up below the
+    // one cell that is two steps wide, and down above.
+    const std::size_t last = cells.count() - 1;
+    shift_low_ = cells.values[1] - cells.edges[1] - step_ / 2;
+    shift_high_ = cells.values[last] - cells.edges[last] - step_ / 2;
+    turn_ = cells.values.front();
+    for (std::size_t i = 1; i < last; ++i) {
+      if (cells.edges[i + 1] - cells.edges[i] > 1.5 * step_) turn_ = cells.values[i];
+    }
+    low_edge_ = cells.values.front() - shift_low_;
+    high_edge_ = cells.values.back() - shift_high_;
+    turn_ = std::clamp(turn_, low_edge_, high_edge_);
+  }
 
   // E[(value − Q(Y'))² | Y = y].
   double given(double y, double value) const {
     const double center = conditional_mean(y);
     if (!is_wide()) return by_codes(value, center);
-    return clipped_distance(value, center + shift_) + step_ * step_ / 12 * inside(center, spread_);
+    return clipped(value, center) + rounded(value, center, shift_low_, low_edge_, turn_) +
+           rounded(value, center, shift_high_, turn_, high_edge_);
   }
 
   // Means over a sample of Y.
@@ -78,12 +90,6 @@ class OutputPair {
   double density(double y) const { return normal_pdf((y - mean_) / deviation_) / deviation_; }
   double conditional_mean(double y) const { return mean_q_ + slope_ * (y - mean_); }
 
-  // The probability that a normal number is not clipped.
-  double inside(double mean, double deviation) const {
-    return normal_cdf((cells_.values.back() - shift_ - mean) / deviation) -
-           normal_cdf((cells_.values.front() - shift_ - mean) / deviation);
-  }
-
   // E[(value − Q(V))²] for V normal with mean `center` and deviation spread_, code by code.
   double by_codes(double value, double center) const {
     if (spread_ <= 0) return square(value - cells_.values[cells_.at(center)]);
@@ -99,20 +105,22 @@ class OutputPair {
     return sum;
   }
 
-  // E[(value − clip(V))²] for V normal with mean `center` and deviation spread_.
-  double clipped_distance(double value, double center) const {
-    const double low = cells_.values.front();
-    const double high = cells_.values.back();
-    const double l = (low - center) / spread_;
-    const double h = (high - center) / spread_;
-    const double below = normal_cdf(l);
-    const double above = normal_cdf(-h);
-    const double middle = 1 - below - above;
-    const double offset = center - value;
-    const double first = normal_pdf(l) - normal_pdf(h);                    // E[Z; l < Z < h]
-    const double second = middle + l * normal_pdf(l) - h * normal_pdf(h);  // E[Z²; l < Z < h]
-    return below * square(value - low) + above * square(value - high) + offset * offset * middle +
-           2 * offset * spread_ * first + spread_ * spread_ * second;
+  // For V normal with mean `center` and deviation spread_, E[(value − Q(V))²; V clipped] …
+  double clipped(double value, double center) const {
+    return normal_cdf((low_edge_ - center) / spread_) * square(value - cells_.values.front()) +
+           normal_cdf((center - high_edge_) / spread_) * square(value - cells_.values.back());
+  }
+
+  // … and E[(value − V − shift)² + step²/12; from < V < to].
+  double rounded(double value, double center, double shift, double from, double to) const {
+    const double l = (from - center) / spread_;
+    const double h = (to - center) / spread_;
+    const double p = normal_cdf(h) - normal_cdf(l);
+    const double offset = center + shift - value;
+    const double first = normal_pdf(l) - normal_pdf(h);               // E[Z; l < Z < h]
+    const double second = p + l * normal_pdf(l) - h * normal_pdf(h);  // E[Z²; l < Z < h]
+    return (offset * offset + step_ * step_ / 12) * p + 2 * offset * spread_ * first +
+           spread_ * spread_ * second;
   }
 
   // Adds the integrals over Y from `from` to `to`, cell by cell. Cells near the ends of the grid
@@ -181,7 +189,8 @@ class OutputPair {
   static double square(double x) { return x * x; }
 
   const Cells& cells_;
-  double step_, shift_, mean_, deviation_, mean_q_, slope_, spread_;
+  double step_, mean_, deviation_, mean_q_, slope_, spread_;
+  double shift_low_, shift_high_, turn_, low_edge_, high_edge_;
 };
 
 double ratio(double part, double whole) {
@@ -205,7 +214,7 @@ PredictedErrors predict_errors(const ProductMoments& p, QuantParams output, cons
                                const Convention& convention, double count) {
   PredictedErrors errors;
   const double yy = p.var_y + p.mean_y * p.mean_y;
-  if (!(p.var_y > 0) || !(p.var_q > 0)) return errors;
+  if (!(p.var_y > 0)) return errors;
   const double yq = p.cov + p.mean_y * p.mean_q;
   errors.product = ratio(yy - 2 * yq + p.var_q + p.mean_q * p.mean_q, yy);
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <limits>
 #include <mutex>
 #include <set>
@@ -69,13 +70,15 @@ TEST(ParallelFor, KeepsLittleWorkOnItsOwnThreadInTheSamePieces) {
   const WithThreads with(4);
   const auto caller = std::this_thread::get_id();
   Pieces pieces;
-  parallel_for(
-      100, 7,
-      [&](std::size_t begin, std::size_t end) {
-        EXPECT_EQ(std::this_thread::get_id(), caller);
-        pieces.emplace(begin, end);
-      },
-      100);
+  std::mutex mutex;
+  const auto body = [&](std::size_t begin, std::size_t end) {
+    // Time enough for others to take their pieces, if there are others.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    pieces.emplace(begin, end);
+  };
+  parallel_for(100, 7, body, 100);
   EXPECT_EQ(pieces, expected_pieces(100, 7));
 }
 

@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include "support/random_values.hpp"
 #include "support/refusal.hpp"
@@ -116,6 +117,23 @@ TEST(FloatProduct, HasTheSameBitsOnAnyNumberOfThreadsAndForSeveralCallers) {
     for (auto& caller : callers) caller.join();
     EXPECT_EQ(right, 3);
   }
+}
+
+// A program of its own settings: one block, deep enough for oneDNN to split its sums by threads.
+TEST(FloatProduct, DoesNotDependOnOpenMPsThreadsAndLeavesThemAsTheyWere) {
+  std::mt19937_64 random(94);
+  const auto a = random_matrix(random, 16, 20'000);
+  const auto b = random_matrix(random, 20'000, 16);
+  const int before = omp_get_max_threads();
+  const WithThreads with(1);
+  omp_set_num_threads(1);
+  const auto expected = float_product(a, b);
+  for (const int count : {2, 4, 7}) {
+    omp_set_num_threads(count);
+    EXPECT_TRUE(same_bits(float_product(a, b), expected)) << count << " threads";
+    EXPECT_EQ(omp_get_max_threads(), count);
+  }
+  omp_set_num_threads(before);
 }
 
 TEST(FloatProduct, OfNothingIsNothingOrZero) {

@@ -147,7 +147,7 @@ TEST_F(StoreTest, RefusesWhatIsNotAStore) {
   std::ofstream(path("text")) << std::string(5000, 'x');
   EXPECT_THROW(Store{path("text")}, InputError);
   EXPECT_THROW(Store::existing(path("text")), InputError);
-  EXPECT_THROW(Store{folder_.string()}, WorkError);
+  EXPECT_THROW(Store{folder_.string()}, InputError);
   EXPECT_THROW(Store{path("no/such/folder")}, WorkError);
 }
 

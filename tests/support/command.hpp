@@ -199,7 +199,7 @@ class CommandTest : public ::testing::Test {
     EXPECT_EQ(outcome.status, 2) << shown(arguments) << outcome.err;
     EXPECT_EQ(outcome.out, "") << shown(arguments);
     expect_one_line(outcome.err, arguments);
-    if (!made.empty()) EXPECT_FALSE(fs::exists(in_folder(made))) << shown(arguments);
+    EXPECT_FALSE(!made.empty() && fs::exists(in_folder(made))) << shown(arguments);
     return outcome.err;
   }
   static void expect_one_line(const std::string& err, const Arguments& arguments) {

@@ -34,7 +34,7 @@ void write_all(const std::string& path, const std::string& name, std::string_vie
 // The path with its links followed as far as it exists.
 fs::path resolved(const std::string& path) {
   std::error_code error;
-  const auto result = fs::weakly_canonical(path, error);
+  const auto result = fs::weakly_canonical(fs::absolute(path, error), error);
   return error ? fs::path(path) : result;
 }
 

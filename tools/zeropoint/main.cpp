@@ -2,6 +2,7 @@
 #include <csignal>
 #include <exception>
 #include <fcntl.h>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "bits_command.hpp"
 #include "commands.hpp"
 #include "files.hpp"
+#include "help.hpp"
 
 namespace {
 
@@ -98,12 +100,13 @@ void reserve_standard_streams() {
 
 int main(int argc, char** argv) {
   reserve_standard_streams();
-  std::signal(SIGXFSZ,
-              SIG_IGN);  // a file at its size limit is a full disk, not an end without word
+  // A file at its size limit is a full disk, not an end without a word.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app{
       "zeropoint tells you what quantization will cost you, and then does it.\n"
       "Each verb explains itself: zeropoint VERB --help."};
   app.name("zeropoint");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", std::string("zeropoint ") + zeropoint::version());
   app.require_subcommand(0, 1);
   add_study_command(app);

@@ -1,6 +1,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -96,20 +97,20 @@ StudyFiles read_files(StudySpec& spec) {
 }
 
 // The run to go on with, if there is one: the newest with these settings or, if none were given,
-// the newest that is not finished.
+// the newest that is not finished, else the newest.
 std::optional<Run> run_to_resume(const Store& store, const StudyOptions& options) {
-  for (auto& run : store.runs()) {
-    const bool fits = options.chose_axes ? run.spec == options.spec : run.finished.empty();
-    if (!fits) continue;
-    if (run.version != version()) {
-      throw InputError(
-          fmt::format("resume: expected a run made by zeropoint {}, found run {} made "
-                      "by {}",
-                      version(), run.id, run.version));
-    }
-    return std::move(run);
+  auto runs = store.runs();
+  auto found = std::ranges::find_if(runs, [&](const Run& run) {
+    return options.chose_axes ? run.spec == options.spec : run.finished.empty();
+  });
+  if (found == runs.end() && !options.chose_axes) found = runs.begin();
+  if (found == runs.end()) return std::nullopt;
+  if (found->version != version()) {
+    throw InputError(
+        fmt::format("resume: expected a run made by zeropoint {}, found run {} made by {}",
+                    version(), found->id, found->version));
   }
-  return std::nullopt;
+  return std::move(*found);
 }
 
 // Finished rows on their way into the store. What cannot be stored is kept and tried again.
@@ -262,6 +263,10 @@ void run_command(StudyOptions& options) {
 
   if (options.resume) {
     if (auto earlier = run_to_resume(store, options)) {
+      if (!earlier->finished.empty() && !options.chose_axes) {
+        tell(fmt::format("nothing to resume: run {} in {} is finished\n", earlier->id,
+                         options.folder));
+      }
       go_on_with(std::move(*earlier), plan);
     } else {
       tell(fmt::format("nothing to resume in {}: starting anew\n", options.folder));
@@ -281,7 +286,15 @@ void run_command(StudyOptions& options) {
   }
   Progress progress(plan.all.size() - run.rows.size(), left);
   Keeper keeper(store, run, progress);
-  const bool complete = work_off(plan, keeper, progress);
+  bool complete = false;
+  std::exception_ptr impossible;  // a cell that cannot be studied does not take the others along
+  try {
+    complete = work_off(plan, keeper, progress);
+  } catch (const Error&) {
+    if (run.rows.empty()) throw;
+    impossible = std::current_exception();
+    progress.clear();
+  }
   std::string failures;
   if (complete && run.finished.empty()) {
     run.finished = now();
@@ -294,6 +307,7 @@ void run_command(StudyOptions& options) {
   const auto undelivered = deliver(run, options, complete);
   if (!failures.empty() && !undelivered.empty()) failures += "; ";
   failures += undelivered;
+  if (impossible) std::rethrow_exception(impossible);
   if (keeper.waiting() > 0) {
     throw WorkError(fmt::format("{} of {} rows could not be stored: {}", keeper.waiting(),
                                 run.rows.size(), keeper.failure()));
