@@ -12,9 +12,9 @@ namespace {
 
 std::atomic<int> requested_threads{0};
 
-// About 100 microseconds of plain work; waking threads takes some ten, and much longer on a
+// About 300 microseconds of plain work; waking threads takes some ten, and much longer on a
 // machine that is busy.
-constexpr double kWorthATeam = 3e5;
+constexpr double kWorthATeam = 1e6;
 
 }  // namespace
 

@@ -32,7 +32,7 @@ using int16_kernel::kRows;
 constexpr std::size_t kBlockK = 256;
 constexpr std::size_t kRowBlock = 48;
 // A vector instruction does many terms: this is a term's share of an elementary operation.
-constexpr double kOperationsPerTerm = 0.05;
+constexpr double kOperationsPerTerm = 0.03;
 // Limbs are at most 255 in magnitude: 32768 · 255² < 2^31.
 constexpr std::size_t kSegmentK = 32768;
 static_assert(kSegmentK * 255 * 255 <= std::numeric_limits<std::int32_t>::max());

@@ -77,10 +77,7 @@ QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention
     exact.zero_point = std::clamp<double>(exact.zero_point, grid.lo(), grid.hi());
   }
   if (std::abs(exact.zero_point) > kLargestZeroPoint) {
-    throw InputError(fmt::format(
-        "range: [{}, {}] is too narrow for its distance from 0: its zero point would be "
-        "{:.0f}, beyond 2^24 (zero-in-range=forced avoids this)",
-        given.min, given.max, exact.zero_point));
+    return choose_params({std::min(range.min, 0.0F), std::max(range.max, 0.0F)}, grid, convention);
   }
   return {static_cast<float>(exact.scale), static_cast<std::int32_t>(exact.zero_point)};
 }

@@ -50,6 +50,10 @@ class TextTable {
     return dropped;
   }
 
+  bool has(std::string_view name) const {
+    return std::ranges::find(columns_, name, &Column::name) != columns_.end();
+  }
+
   std::string str() const {
     const auto widths = column_widths();
     std::string text;
@@ -249,6 +253,27 @@ std::string wrapped(std::string_view text, std::size_t width, std::string_view i
   return result + line + "\n";
 }
 
+// Running text is at most 100 columns wide, however wide the terminal.
+std::size_t text_columns(int width) {
+  return static_cast<std::size_t>(width > 0 ? std::min(width, 100) : 100);
+}
+
+// What the shown columns mean.
+std::string legend(const TextTable& table) {
+  std::string text =
+      table.has("expected")
+          ? "truth and expected are errors, each followed by its prediction"
+          : "truth is the error of the quantized product, followed by its prediction";
+  if (table.has("simulated")) text += "; simulated is the error on integer codes";
+  text += ".";
+  if (table.has("published")) {
+    text +=
+        " published: the report's truth; differs: the largest relative difference of the three "
+        "errors from the published ones.";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string to_table(const Run& run, int width) {
@@ -262,17 +287,20 @@ std::string to_table(const Run& run, int width) {
     heading += fmt::format(", seed {}", rows.front().seed);
   }
   TextTable table = varying.seed ? repeated_table(rows) : plain_table(rows);
-  std::string notes;
   const auto dropped = width > 0 ? table.fit(static_cast<std::size_t>(width)) : 0;
+  std::vector<std::string> notes;
   if (dropped > 0) {
-    notes += fmt::format(
-        "{} columns are left out for want of width; --csv and the page have all.\n", dropped);
+    notes.push_back(fmt::format(
+        "{} columns are left out for want of width; --csv and the page have all.", dropped));
   }
-  if (varying.published) {
-    notes +=
-        "truth, expected and simulated are the report's three errors, each beside its prediction.\n"
-        "published: the report's ground-truth error; differs: the largest relative difference of "
-        "the three\nerrors from the published ones.\n";
+  notes.push_back(legend(table));
+  const Convention convention = parse_convention(rows.front().convention);
+  if (convention.coverage == Coverage::one_sided && rows.front().cover < 1) {
+    const auto [lower, upper] = cover_probabilities(rows.front().cover, convention.coverage);
+    notes.push_back(fmt::format(
+        "Coverage is one-sided: {} spans the quantiles {:.4g} to {:.4g}, {:.4g} % of the numbers "
+        "({}:cover=two-sided for the middle fraction).",
+        rows.front().cover, lower, upper, (upper - lower) * 100, rows.front().convention));
   }
   // Where the convention sums in float32, say how far that is from the sum in double.
   double most = 0;
@@ -283,16 +311,22 @@ std::string to_table(const Run& run, int width) {
                      relative(row.error.simulated, row.error_float64.simulated)});
   }
   if (most > 1e-5) {
-    notes += fmt::format(
-        "The convention sums norms in float32, as the report's code did; in double the errors "
-        "differ by up to {:.2g} %\n(convention {}:norm=float64 shows those).\n",
-        most * 100, rows.front().convention);
+    const std::string by =
+        std::isfinite(most)
+            ? fmt::format("in double the errors differ by up to {:.2g} %", most * 100)
+            : "where a sum overflows, the error says inf";
+    notes.push_back(
+        fmt::format("Norms are summed in float32, as the report's code did; {} "
+                    "({}:norm=float64 sums in double).",
+                    by, rows.front().convention));
   }
-  return heading + "\n\n" + table.str() + (notes.empty() ? "" : "\n" + notes);
+  std::string text = heading + "\n\n" + table.str();
+  for (const auto& note : notes) text += "\n" + wrapped(note, text_columns(width), "");
+  return text;
 }
 
 std::string claims_text(const Run& run, int width) {
-  const auto columns = static_cast<std::size_t>(width > 0 ? std::min(width, 100) : 100);
+  const auto columns = text_columns(width);
   std::string text = "The report's claims, answered by these rows\n";
   for (const auto& claim : judge_claims(run.table())) {
     std::string verdict = to_string(claim.verdict);

@@ -1,10 +1,12 @@
 #include "zeropoint/study/claims.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -20,6 +22,7 @@ constexpr double kDrift = 0.10;          // claim 1: change of the error over si
 constexpr double kRise = 0.01;           // claims 2 and 3: a rise that counts
 constexpr double kSlope = 0.02;          // claim 4: distance of the growth's exponent from 1/2
 constexpr double kKurtosis = 0.25;       // claim 5: a normal distribution has 0
+constexpr double kTimable = 1e-3;        // claim 6: seconds of a product that can be compared
 constexpr double kClose = 0.10;          // claims 5 and 7: an error that is close
 
 // A number of seeds of one cell: their rows, and the means of what is judged.
@@ -37,20 +40,39 @@ struct Curve {
   std::map<double, Point> points;
 };
 
-std::string name_of(const StudyRow& row, bool with_size, bool with_cover) {
-  std::string name = row.distribution;
-  if (with_size) name += fmt::format(", size {}", row.n);
-  if (with_cover) name += fmt::format(", cover {}", row.cover);
-  if (row.bits != 8) name += fmt::format(", {} bits", row.bits);
-  if (row.convention != "report-code") name += ", " + row.convention;
-  return name;
-}
+// Names rows by what tells them apart: widths and conventions only where there are several.
+class Naming {
+ public:
+  explicit Naming(std::span<const StudyRow> rows) {
+    for (const auto& row : rows) {
+      bits_ |= row.bits != rows.front().bits;
+      conventions_ |= row.convention != rows.front().convention;
+    }
+  }
+
+  std::string operator()(const StudyRow& row, bool with_size, bool with_cover) const {
+    std::string name = row.distribution == "file" ? "the given matrices" : row.distribution;
+    if (with_size && row.distribution != "file") name += ", size " + size(row);
+    if (with_cover) name += fmt::format(", cover {}", row.cover);
+    if (bits_) name += fmt::format(", {} bits", row.bits);
+    if (conventions_) name += ", " + row.convention;
+    return name;
+  }
+  static std::string size(const StudyRow& row) {
+    return row.square() ? fmt::format("{}", row.n) : fmt::format("{}x{}x{}", row.m, row.k, row.n);
+  }
+
+ private:
+  bool bits_ = false;
+  bool conventions_ = false;
+};
 
 // Splits rows into curves over `axis`; rows that `use` refuses are left out.
 std::vector<Curve> curves(std::span<const StudyRow> rows, bool over_size,
                           const std::function<bool(const StudyRow&)>& use) {
   using Key =
       std::tuple<std::string, std::size_t, std::size_t, std::size_t, double, int, std::string>;
+  const Naming name(rows);
   std::map<Key, std::size_t> index_of;
   std::vector<Curve> all;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -60,7 +82,7 @@ std::vector<Curve> curves(std::span<const StudyRow> rows, bool over_size,
                         ? Key{row.distribution, 0, 0, 0, row.cover, row.bits, row.convention}
                         : Key{row.distribution, row.m, row.k, row.n, 0, row.bits, row.convention};
     const auto [at, is_new] = index_of.try_emplace(key, all.size());
-    if (is_new) all.push_back({name_of(row, !over_size, over_size), row.distribution, {}});
+    if (is_new) all.push_back({name(row, !over_size, over_size), row.distribution, {}});
     auto& point = all[at->second].points[over_size ? static_cast<double>(row.n) : row.cover];
     point.rows.push_back(i);
     point.error += row.error_float64.ground_truth;
@@ -118,11 +140,16 @@ void witness(ClaimVerdict& claim, const Point& point, bool supports, const std::
 }
 
 ClaimVerdict size_independence(std::span<const StudyRow> rows) {
-  ClaimVerdict claim{1, "The error does not depend on the size of the matrices.",
-                     fmt::format("Over sizes from {} on, the largest ground-truth error of a curve "
-                                 "is at most {:.0f} % above its smallest.",
-                                 kLargeSize, kDrift * 100)};
+  ClaimVerdict claim{
+      1, "The error does not depend on the size of the matrices.",
+      fmt::format("Over sizes from {} on, the largest ground-truth error of a curve "
+                  "is at most {:.0f} % above its smallest. A curve that varies more is "
+                  "not level if its prediction, which knows no chance, varies by a "
+                  "third as much or more in the same direction; else it is left "
+                  "undecided.",
+                  kLargeSize, kDrift * 100)};
   Tally tally;
+  std::vector<std::string> undecided;
   double worst_holding = 0;
   for (const auto& curve : curves(rows, true, is_large_square)) {
     if (curve.points.size() < 2) continue;
@@ -133,13 +160,19 @@ ClaimVerdict size_independence(std::span<const StudyRow> rows) {
     if (!(low->second.error > 0)) continue;
     const double drift = high->second.error / low->second.error - 1;
     const bool holds = drift <= kDrift;
+    const double predicted = high->second.predicted / low->second.predicted - 1;
+    const bool by_chance = !holds && predicted < drift / 3;  // false if there is no prediction
     if (holds) worst_holding = std::max(worst_holding, drift);
     const auto words = fmt::format("{}: {:.4g} at size {:.0f}, {:.4g} at size {:.0f} ({})",
                                    curve.name, low->second.error, low->first, high->second.error,
                                    high->first, change_words(low->second, high->second));
+    if (by_chance) {
+      undecided.push_back(words);
+      continue;
+    }
     tally.add(holds, words);
     if (!holds) {
-      witness(claim, low->second, false, fmt::format("smallest error of its curve"));
+      witness(claim, low->second, false, "smallest error of its curve");
       witness(claim, high->second, false, fmt::format("{:.0f} % above the smallest", drift * 100));
     } else {
       witness(claim, high->second, true,
@@ -147,14 +180,18 @@ ClaimVerdict size_independence(std::span<const StudyRow> rows) {
     }
   }
   claim.verdict = verdict_of(tally.holding, tally.failing);
-  if (claim.verdict == Verdict::not_tested) {
+  if (claim.verdict == Verdict::not_tested && undecided.empty()) {
     claim.evidence = fmt::format("Needs at least two sizes from {} on.", kLargeSize);
     return claim;
   }
-  claim.evidence =
-      fmt::format("{} of {} curves stay level", tally.holding, tally.holding + tally.failing);
+  claim.evidence = fmt::format("{} of {} curves stay level", tally.holding,
+                               tally.holding + tally.failing + undecided.size());
   claim.evidence += tally.holding > 0 ? fmt::format(" (to {:.1f} %).", worst_holding * 100) : ".";
   if (tally.failing > 0) claim.evidence += " Not level: " + tally.failures_text() + ".";
+  if (!undecided.empty()) {
+    claim.evidence += fmt::format(" Undecided, more seeds (--repeat) would tell: {}.",
+                                  fmt::join(undecided, "; "));
+  }
   return claim;
 }
 
@@ -302,21 +339,30 @@ ClaimVerdict normal_and_close(std::span<const StudyRow> rows) {
       5,
       "The operands' products sum to a normal distribution, so the quantized product is close to "
       "the true one where the range covers the majority of the numbers.",
-      fmt::format(
-          "From size {} on, the excess kurtosis of Y is within {} of 0; and where less than "
-          "half of A and of B is clipped, the ground-truth error is at most {:.0f} %.",
-          kLargeSize, kKurtosis, kClose * 100)};
+      fmt::format("From inner dimension {} on, the excess kurtosis of Y is within {} of 0; and "
+                  "where less than "
+                  "half of A and of B is clipped, the ground-truth error is at most {:.0f} %.",
+                  kLargeSize, kKurtosis, kClose * 100)};
   Tally normality;
   Tally closeness;
+  const Naming name(rows);
+  using Product = std::tuple<std::string, std::size_t, std::size_t, std::size_t, std::uint64_t>;
+  std::set<Product> products;  // each Y is judged once, however many rows it has
   double widest = 0;
   std::optional<std::size_t> least_covered;  // the close row that clips most of A
   std::optional<std::size_t> worst;          // the majority row with the largest error
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& row = rows[i];
-    if (row.n < kLargeSize) continue;
-    widest = std::max(widest, std::abs(row.excess_kurtosis_y));
-    normality.add(std::abs(row.excess_kurtosis_y) <= kKurtosis,
-                  fmt::format("{}: {:.3f}", name_of(row, true, false), row.excess_kurtosis_y));
+    if (row.k < kLargeSize) continue;
+    if (products.insert({row.distribution, row.m, row.k, row.n, row.seed}).second) {
+      widest = std::max(widest, std::abs(row.excess_kurtosis_y));
+      normality.add(std::abs(row.excess_kurtosis_y) <= kKurtosis,
+                    fmt::format("{} {:.3f}",
+                                row.distribution == "file"
+                                    ? "of the given matrices'"
+                                    : fmt::format("{}, size {}:", row.distribution, row.n),
+                                row.excess_kurtosis_y));
+    }
     if (std::max(row.clipped_a, row.clipped_b) >= 0.5) continue;
     const double error = row.error_float64.ground_truth;
     const bool close = error <= kClose;
@@ -330,18 +376,18 @@ ClaimVerdict normal_and_close(std::span<const StudyRow> rows) {
          fmt::format("{:.1f} % of A covered, error {:.3g}", (1 - row.clipped_a) * 100, error)});
   }
   if (normality.holding + normality.failing == 0) {
-    claim.evidence = fmt::format("Needs a size of {} or more.", kLargeSize);
+    claim.evidence = fmt::format("Needs an inner dimension of {} or more.", kLargeSize);
     return claim;
   }
   claim.verdict =
       verdict_of(normality.holding + closeness.holding, normality.failing + closeness.failing);
   claim.evidence =
       normality.failing == 0
-          ? fmt::format("Y is normal: its excess kurtosis stays within {:.3f} of 0.", widest)
+          ? fmt::format("Y is normal: its excess kurtosis is within {:.3f} of 0.", widest)
           : "Y is not always normal: excess kurtosis " + normality.failures_text() + ".";
   if (worst) {
     const auto describe = [&](std::size_t i) {
-      return fmt::format("{} covers {:.1f} % of A and errs by {:.3g}", name_of(rows[i], true, true),
+      return fmt::format("{} covers {:.1f} % of A and errs by {:.3g}", name(rows[i], true, true),
                          (1 - rows[i].clipped_a) * 100, rows[i].error_float64.ground_truth);
     };
     claim.evidence += fmt::format(" Close in {} of {} rows that cover a majority.",
@@ -349,7 +395,7 @@ ClaimVerdict normal_and_close(std::span<const StudyRow> rows) {
     if (closeness.failing > 0)
       claim.evidence += " A majority is not enough: " + describe(*worst) + ".";
     if (least_covered)
-      claim.evidence += " The least coverage that is close: " + describe(*least_covered) + ".";
+      claim.evidence += " The least that is close: " + describe(*least_covered) + ".";
   }
   return claim;
 }
@@ -358,12 +404,17 @@ ClaimVerdict costs_less(std::span<const StudyRow> rows) {
   ClaimVerdict claim{
       6, "Quantization reduces memory and computational cost.",
       "At the largest size, codes take fewer bytes than float32, and quantizing A and "
-      "B and multiplying them takes less time than the float32 product (medians)."};
-  std::size_t largest = 0;
-  for (const auto& row : rows) largest = std::max(largest, row.n);
+      "B and multiplying them takes less time than the float32 product (medians). A float32 "
+      "product "
+      "of less than a millisecond is too short to judge by."};
+  const auto terms = [](const StudyRow& row) {
+    return static_cast<double>(row.m) * static_cast<double>(row.k) * static_cast<double>(row.n);
+  };
+  double largest = 0;
+  for (const auto& row : rows) largest = std::max(largest, terms(row));
   std::map<int, std::vector<std::size_t>> by_bits;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].n == largest) by_bits[rows[i].bits].push_back(i);
+    if (terms(rows[i]) == largest) by_bits[rows[i].bits].push_back(i);
   }
   Tally tally;
   for (const auto& [bits, of_bits] : by_bits) {
@@ -379,14 +430,15 @@ ClaimVerdict costs_less(std::span<const StudyRow> rows) {
     const double quantized = median(&StudyRow::seconds_quantized_product);
     const int bytes = bits <= 8 ? 1 : 2;
     const bool faster = quantized < real;
+    if (real < kTimable) continue;
     tally.add(true, "");  // memory: the codes are always smaller
     tally.add(faster, "");
     claim.evidence += fmt::format(
         "{}{} bits at size {}: {} byte{} a number instead of 4; {:.3g} ms for quantizing and "
         "multiplying, {:.3g} ms in float32: {:.3g} times {} on this machine.",
-        claim.evidence.empty() ? "" : " ", bits, largest, bytes, bytes == 1 ? "" : "s",
-        quantized * 1e3, real * 1e3, faster ? real / quantized : quantized / real,
-        faster ? "faster" : "slower");
+        claim.evidence.empty() ? "" : " ", bits, Naming::size(rows[indices.front()]), bytes,
+        bytes == 1 ? "" : "s", quantized * 1e3, real * 1e3,
+        faster ? real / quantized : quantized / real, faster ? "faster" : "slower");
     for (const auto i : indices) {
       claim.witnesses.push_back({i,
                                  rows[i].seconds_quantized_product < rows[i].seconds_float_product,
@@ -396,7 +448,9 @@ ClaimVerdict costs_less(std::span<const StudyRow> rows) {
     }
   }
   claim.verdict = verdict_of(tally.holding, tally.failing);
-  if (claim.verdict == Verdict::not_tested) claim.evidence = "Needs a row.";
+  if (claim.verdict == Verdict::not_tested) {
+    claim.evidence = "Needs matrices whose float32 product takes a millisecond or more.";
+  }
   return claim;
 }
 
@@ -405,42 +459,53 @@ ClaimVerdict needs_iid(std::span<const StudyRow> rows) {
       7,
       "Quantized arithmetic works where values are independent and identically "
       "distributed; later in training this may not be the case.",
-      fmt::format("The best coverage of each distribution, at its largest size, has an "
-                  "error of at most {:.0f} %; the second half is tested by matrices of "
-                  "the user's own (--a, --b).",
-                  kClose * 100)};
-  std::map<std::string, std::size_t> best;
+      fmt::format(
+          "Of independent, identically distributed data, the best coverage at the largest size "
+          "has an error of at most {:.0f} %: that is the first half, and all that a study of "
+          "drawn matrices can decide. Whether given matrices (--a, --b) are such data is not "
+          "known; an error far from its prediction says that they are not.",
+          kClose * 100)};
+  const Naming name(rows);
   std::map<std::string, std::size_t> largest;
-  for (const auto& row : rows)
+  for (const auto& row : rows) {
     largest[row.distribution] = std::max(largest[row.distribution], row.n);
+  }
+  std::map<std::string, std::size_t> index_of;
+  std::vector<std::size_t> best;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& row = rows[i];
     if (row.n != largest[row.distribution]) continue;
-    const auto [at, is_new] = best.try_emplace(row.distribution, i);
-    if (!is_new && row.error_float64.ground_truth < rows[at->second].error_float64.ground_truth) {
-      at->second = i;
-    }
+    const auto [at, is_new] = index_of.try_emplace(name(row, false, false), best.size());
+    if (is_new) best.push_back(i);
+    auto& so_far = best[at->second];
+    if (row.error_float64.ground_truth < rows[so_far].error_float64.ground_truth) so_far = i;
   }
   Tally tally;
-  for (const auto& [name, i] : best) {
+  for (const auto i : best) {
     const auto& row = rows[i];
     const double error = row.error_float64.ground_truth;
     const bool close = error <= kClose;
-    tally.add(close, "");
-    claim.witnesses.push_back(
-        {i, close, fmt::format("best coverage {}, error {:.3g}", row.cover, error)});
-    claim.evidence += fmt::format("{}: error {:.3g} at the best coverage, {}. ",
-                                  name == "file" ? "The given matrices" : name, error, row.cover);
+    if (row.distribution != "file") {
+      tally.add(close, "");
+      claim.witnesses.push_back(
+          {i, close, fmt::format("best coverage {}, error {:.3g}", row.cover, error)});
+    }
+    std::string words = name(row, false, false);
+    words.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(words.front())));
+    claim.evidence +=
+        fmt::format("{}: error {:.3g} at the best coverage, {}", words, error, row.cover);
+    if (row.predicted_ground_truth) {
+      claim.evidence += fmt::format(", predicted {:.3g}", *row.predicted_ground_truth);
+    }
+    claim.evidence += ". ";
   }
   claim.verdict = verdict_of(tally.holding, tally.failing);
-  const bool iid_only = !best.contains("file");
-  if (best.empty()) {
-    claim.evidence = "Needs a row.";
-  } else if (iid_only) {
-    // Half of the claim has not been put to the test.
-    if (claim.verdict == Verdict::holds) claim.verdict = Verdict::in_part;
-    claim.evidence += "Only independent, identically distributed data are in this run.";
-  }
+  if (claim.verdict == Verdict::holds) claim.verdict = Verdict::in_part;  // the first half
+  claim.evidence +=
+      best.empty() ? "Needs a row."
+      : claim.verdict == Verdict::not_tested
+          ? "Whether these are independent, identically distributed data is not known."
+          : "Only independent, identically distributed data are in this run.";
   return claim;
 }
 

@@ -168,7 +168,7 @@ double cost(const StudyCell& cell) {
   const auto n = static_cast<double>(cell.n);
   // A product's multiply costs about a hundredth of an element's passes; a cell never costs
   // nothing.
-  return 1e5 + m * k + k * n + m * n + m * k * n / 100;
+  return 3e6 + m * k + k * n + m * n + m * k * n / 100;
 }
 
 std::string digest(const Matrix<float>& matrix) {

@@ -153,12 +153,56 @@ TEST(Claims, CostIsJudgedAtTheLargestSize) {
             Verdict::holds);
 }
 
-TEST(Claims, DataOfTheUsersOwnTestTheLastClaim) {
+TEST(Claims, WhetherGivenDataAreIidIsNotKnown) {
   auto rows = ideal();
   for (auto& row : rows) row.distribution = "file";
-  EXPECT_EQ(claim(7, rows).verdict, Verdict::holds);
-  for (auto& row : rows) row.error_float64.ground_truth = 0.4;
-  EXPECT_EQ(claim(7, rows).verdict, Verdict::does_not_hold);
+  const auto found = claim(7, rows);
+  EXPECT_EQ(found.verdict, Verdict::not_tested);
+  EXPECT_THAT(found.evidence, HasSubstr("The given matrices: error 0.01 at the best coverage, 1"));
+  EXPECT_EQ(verdict(7, [](StudyRow& r) { r.error_float64.ground_truth = 0.4; }),
+            Verdict::does_not_hold);
+}
+
+TEST(Claims, ChanceIsNotTakenForAnEffectOfSize) {
+  const auto drifting = [](double predicted) {
+    return ideal([=](StudyRow& r) {
+      r.predicted_ground_truth = 0.01;
+      if (r.n == 100 && r.cover == 1) {
+        r.error_float64.ground_truth *= 1.16;
+        r.predicted_ground_truth = predicted;
+      }
+    });
+  };
+  for (const double predicted : {0.0094, 0.01, 0.0105}) {
+    const auto found = claim(1, drifting(predicted));
+    EXPECT_EQ(found.verdict, Verdict::holds);
+    EXPECT_THAT(found.evidence, HasSubstr("4 of 6 curves stay level"));
+    EXPECT_THAT(found.evidence, HasSubstr("Undecided, more seeds (--repeat) would tell: uniform"));
+  }
+  EXPECT_EQ(claim(1, drifting(0.0113)).verdict, Verdict::in_part);
+}
+
+TEST(Claims, SeveralWidthsAndConventionsAreNamed) {
+  auto rows = ideal();
+  for (auto row : ideal()) {
+    row.convention = "onnx";
+    row.bits = 4;
+    if (row.cover == 1) row.error_float64.ground_truth = 0.06;
+    rows.push_back(row);
+  }
+  EXPECT_THAT(claim(2, rows).evidence, HasSubstr("normal, size 1000, 4 bits, onnx: 0.05"));
+  EXPECT_THAT(claim(7, rows).evidence, HasSubstr("Normal, 8 bits, report-code: error 0.01"));
+  EXPECT_THAT(claim(7, rows).evidence, HasSubstr("Normal, 4 bits, onnx: error 0.05"));
+}
+
+TEST(Claims, ShortTimesAreNotJudged) {
+  EXPECT_EQ(verdict(6, [](StudyRow& r) { r.seconds_float_product = 5e-4; }), Verdict::not_tested);
+}
+
+TEST(Claims, EachProductIsJudgedOnce) {
+  auto rows = ideal([](StudyRow& r) { r.excess_kurtosis_y = 0.5; });
+  EXPECT_THAT(claim(5, rows).evidence, HasSubstr("not always normal: excess kurtosis uniform, size "
+                                                 "100: 0.500; uniform, size 1000: 0.500; normal"));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "zeropoint/theory/product_error.hpp"
 
 #include "support/normal.hpp"
+#include "support/threads.hpp"
 
 namespace zeropoint {
 namespace {
@@ -244,6 +245,7 @@ constexpr const char* kSymmetric = "report-code:mapping=symmetric";
 // From the settings alone. Rounding the zero point down is left to the next test: where the range
 // is symmetric but for chance, chance decides between two zero points, and so for the errors.
 TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
+  const testing::WithThreads with(1);  // many small products: threads would mostly wait
   for (const auto& d : distributions()) {
     for (const char* const text : {kHalf, "onnx", kSymmetric}) {
       const auto convention = parse_convention(text);
@@ -272,6 +274,7 @@ TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
 
 // From the moments of the operands and the output's range that the data gave, seed by seed.
 TEST(PredictErrors, AgreesWithProductsOfRealMatricesFromTheirMoments) {
+  const testing::WithThreads with(1);  // many small products: threads would mostly wait
   for (const auto& d : distributions()) {
     for (const char* const text : {kHalf, kFloor, kTruncate, kSymmetric}) {
       const auto convention = parse_convention(text);

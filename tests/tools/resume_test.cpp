@@ -144,9 +144,10 @@ TEST_F(Resume, AfterCtrlC) {
   EXPECT_GE(rows, 3U);
   if (rows < 64) {
     EXPECT_EQ(outcome.status, 1);
-    EXPECT_EQ(outcome.err, fmt::format("zeropoint: interrupted: {} of 64 rows are stored in "
-                                       "out/runs.sqlite; go on with --resume\n",
-                                       rows));
+    EXPECT_EQ(outcome.err,
+              fmt::format("zeropoint: interrupted: {} of 64 rows are stored; go on with: "
+                          "zeropoint study --resume -o out\n",
+                          rows));
     EXPECT_THAT(outcome.out, HasSubstr(fmt::format("run 1, {} of 64 rows", rows)));
     EXPECT_FALSE(fs::exists(in_folder("out/study.html")));
   }

@@ -6,8 +6,8 @@
 /// Silent unless standard error is a terminal.
 class Progress {
  public:
-  /// `cost` is the whole work's, in any unit.
-  Progress(std::size_t steps, double cost);
+  /// `done` of `steps` are done already; `cost` is that of the rest, in any unit.
+  Progress(std::size_t steps, std::size_t done, double cost);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -20,7 +20,8 @@ class Progress {
  private:
   bool shown_;
   std::size_t steps_;
-  std::size_t done_ = 0;
+  std::size_t done_before_;
+  std::size_t done_;
   double cost_;
   double done_cost_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -240,7 +240,8 @@ std::string deliver(const Run& run, const StudyOptions& options, bool complete) 
     attempt("-", csv);
   } else {
     attempt("-", [&] {
-      return to_table(run, output_width()) + "\n" + claims_text(run, output_width()) +
+      return to_table(run, output_width()) +
+             (complete ? "\n" + claims_text(run, output_width()) : "") +
              (has_page ? fmt::format("\nThe page with figures: {}\n", page) : "");
     });
   }
@@ -284,13 +285,14 @@ void run_command(StudyOptions& options) {
   for (std::size_t i = 0; i < plan.all.size(); ++i) {
     left += run.rows.contains(i) ? 0 : cost(plan.all[i]);
   }
-  Progress progress(plan.all.size() - run.rows.size(), left);
+  Progress progress(plan.all.size(), run.rows.size(), left);
   Keeper keeper(store, run, progress);
   bool complete = false;
   std::exception_ptr impossible;  // a cell that cannot be studied does not take the others along
   try {
     complete = work_off(plan, keeper, progress);
   } catch (const Error&) {
+    store.finish(run.id, now());  // going on with it would fail again
     if (run.rows.empty()) throw;
     impossible = std::current_exception();
     progress.clear();
@@ -313,8 +315,9 @@ void run_command(StudyOptions& options) {
                                 run.rows.size(), keeper.failure()));
   }
   if (!complete) {
-    throw WorkError(fmt::format("interrupted: {} of {} rows are stored in {}; go on with --resume",
-                                run.rows.size(), plan.all.size(), store_path(options.folder)));
+    throw WorkError(fmt::format(
+        "interrupted: {} of {} rows are stored; go on with: zeropoint study --resume -o {}",
+        run.rows.size(), plan.all.size(), options.folder));
   }
   if (!failures.empty()) throw WorkError(failures);
 }

@@ -23,12 +23,11 @@ inline float dequantize(std::int32_t code, QuantParams params) {
 }
 
 /// Scale and zero point that map [range.min, range.max] onto the grid, by the convention's rules.
-/// A range of width 0 is widened to hold 0; if it is [0, 0], scale is 1 and the zero point 0
-/// (symmetric: the grid's middle). With zero-in-range=forced the zero point is on the grid. The
-/// scale is never below the smallest normal float32 (1.18e-38). Throws InputError if the range is
-/// not finite or min > max, or if the zero point's magnitude would exceed 2^24, where float32 can
-/// no longer add it exactly (a range very narrow for its distance from 0; zero-in-range=forced
-/// avoids it).
+/// A range is widened to hold 0 if its width is 0, or if it is so narrow for its distance from 0
+/// that the zero point's magnitude would exceed 2^24, where float32 can no longer add it exactly.
+/// For [0, 0], scale is 1 and the zero point 0 (symmetric: the grid's middle). With
+/// zero-in-range=forced the zero point is on the grid. The scale is never below the smallest normal
+/// float32 (1.18e-38). Throws InputError if the range is not finite or min > max.
 QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention& convention);
 
 }  // namespace zeropoint
