@@ -1,3 +1,8 @@
+// Vectors whose size the compiler does not know cannot stand in arrays, as they do below.
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#endif
+
 #include "gemm/kernel_int16.hpp"
 
 #include <cstring>

@@ -477,16 +477,34 @@ void read_columns(ElementReader& reader, Matrix<float>& result) {
 
 }  // namespace
 
-Matrix<float> read_npy(const std::string& path) {
+namespace {
+
+// An .npy file at its first element.
+struct Opened {
+  File file;
+  Header header;
+};
+
+Opened open_npy(const std::string& path) {
   const std::uint64_t size = regular_file_size(path);
-  const File file(std::fopen(path.c_str(), "rb"));
+  File file(std::fopen(path.c_str(), "rb"));
   if (!file) refuse(path, "a readable .npy file", fmt::format("\"{}\"", std::strerror(errno)));
   std::setvbuf(file.get(), nullptr, _IONBF, 0);  // every read here is a large one
-
   std::uint64_t data_start = 0;
-  const Header header = read_header(file.get(), path, size, data_start);
+  Header header = read_header(file.get(), path, size, data_start);
   check_shape(path, header, size - data_start);
+  return {std::move(file), std::move(header)};
+}
 
+}  // namespace
+
+NpyShape npy_shape(const std::string& path) {
+  const Opened opened = open_npy(path);
+  return {opened.header.shape[0], opened.header.shape[1]};
+}
+
+Matrix<float> read_npy(const std::string& path) {
+  const auto [file, header] = open_npy(path);
   Matrix<float> result(header.shape[0], header.shape[1]);
   ElementReader reader(file.get(), path, header);
   if (header.fortran_order && result.rows() > 1 && result.cols() > 1) {

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kBins = 1 << 16;
 constexpr std::size_t kGrain = 1 << 20;
+constexpr std::size_t kBinsAtOnce = 32;  // 16 MiB of counters a thread, and as many for their sum
 
 // Maps a float to an unsigned integer of the same order: negative numbers have all bits flipped,
 // others the sign bit.
@@ -100,25 +101,29 @@ std::vector<float> order_statistics(std::span<const float> values,
     }
   }
 
-  // Second pass: the lower half of the key, for the values in those bins.
-  const auto lower =
-      histogram(values.size(), wanted.size() * kBins,
-                [&](std::size_t begin, std::size_t end, std::vector<std::uint64_t>& counts) {
-                  for (std::size_t i = begin; i < end; ++i) {
-                    const auto key = key_of(values[i]);
-                    const auto slot = slot_of[key >> 16];
-                    if (slot >= 0)
-                      ++counts[static_cast<std::size_t>(slot) * kBins + (key & 0xFFFFU)];
-                  }
-                });
-
+  // Then the lower half of the key, for the values in those bins: as many bins in a pass as fit the
+  // counters.
   std::vector<float> result(ranks.size());
-  for (const auto& target : targets) {
-    const auto* counts = lower.data() + static_cast<std::size_t>(slot_of[target.bin]) * kBins;
-    std::uint64_t seen = target.below;
-    std::uint32_t low = 0;
-    while (seen + counts[low] <= target.rank) seen += counts[low++];
-    result[target.output] = value_of((target.bin << 16) | low);
+  auto target = targets.begin();
+  for (std::size_t first = 0; first < wanted.size(); first += kBinsAtOnce) {
+    const std::size_t count = std::min(kBinsAtOnce, wanted.size() - first);
+    const auto lower =
+        histogram(values.size(), count * kBins,
+                  [&](std::size_t begin, std::size_t end, std::vector<std::uint64_t>& counts) {
+                    for (std::size_t i = begin; i < end; ++i) {
+                      const auto key = key_of(values[i]);
+                      const auto slot = static_cast<std::size_t>(slot_of[key >> 16]) - first;
+                      if (slot < count) ++counts[slot * kBins + (key & 0xFFFFU)];
+                    }
+                  });
+    for (; target != targets.end(); ++target) {
+      const auto slot = static_cast<std::size_t>(slot_of[target->bin]) - first;
+      if (slot >= count) break;
+      std::uint64_t seen = target->below;
+      std::uint32_t low = 0;
+      while (seen + lower[slot * kBins + low] <= target->rank) seen += lower[slot * kBins + low++];
+      result[target->output] = value_of((target->bin << 16) | low);
+    }
   }
   return result;
 }

@@ -294,21 +294,27 @@ std::string to_table(const Run& run, int width) {
         "{} columns are left out for want of width; --csv and the page have all.", dropped));
   }
   notes.push_back(legend(table));
-  const Convention convention = parse_convention(rows.front().convention);
-  if (convention.coverage == Coverage::one_sided && rows.front().cover < 1) {
-    const auto [lower, upper] = cover_probabilities(rows.front().cover, convention.coverage);
-    notes.push_back(fmt::format(
-        "Coverage is one-sided: {} spans the quantiles {:.4g} to {:.4g}, {:.4g} % of the numbers "
-        "({}:cover=two-sided for the middle fraction).",
-        rows.front().cover, lower, upper, (upper - lower) * 100, rows.front().convention));
+  const auto one_sided = std::ranges::find_if(rows, [](const StudyRow& row) {
+    return row.cover < 1 && parse_convention(row.convention).coverage == Coverage::one_sided;
+  });
+  if (one_sided != rows.end()) {
+    const auto [lower, upper] = cover_probabilities(one_sided->cover, Coverage::one_sided);
+    notes.push_back(
+        fmt::format("Coverage is one-sided by this convention: {} spans the quantiles {:.4g} to "
+                    "{:.4g}, {:.4g} % of the numbers "
+                    "({}:cover=two-sided for the middle fraction).",
+                    one_sided->cover, lower, upper, (upper - lower) * 100, one_sided->convention));
   }
   // Where the convention sums in float32, say how far that is from the sum in double.
   double most = 0;
+  std::string where;
   for (const auto& row : rows) {
     const auto relative = [](double x, double y) { return y > 0 ? std::abs(x / y - 1) : 0; };
-    most = std::max({most, relative(row.error.ground_truth, row.error_float64.ground_truth),
-                     relative(row.error.expected, row.error_float64.expected),
-                     relative(row.error.simulated, row.error_float64.simulated)});
+    const double here = std::max({relative(row.error.ground_truth, row.error_float64.ground_truth),
+                                  relative(row.error.expected, row.error_float64.expected),
+                                  relative(row.error.simulated, row.error_float64.simulated)});
+    if (here > most) where = row.convention;
+    most = std::max(most, here);
   }
   if (most > 1e-5) {
     const std::string by =
@@ -318,7 +324,7 @@ std::string to_table(const Run& run, int width) {
     notes.push_back(
         fmt::format("Norms are summed in float32, as the report's code did; {} "
                     "({}:norm=float64 sums in double).",
-                    by, rows.front().convention));
+                    by, where));
   }
   std::string text = heading + "\n\n" + table.str();
   for (const auto& note : notes) text += "\n" + wrapped(note, text_columns(width), "");

@@ -180,6 +180,7 @@ ClaimVerdict size_independence(std::span<const StudyRow> rows) {
     }
   }
   claim.verdict = verdict_of(tally.holding, tally.failing);
+  if (claim.verdict == Verdict::holds && !undecided.empty()) claim.verdict = Verdict::in_part;
   if (claim.verdict == Verdict::not_tested && undecided.empty()) {
     claim.evidence = fmt::format("Needs at least two sizes from {} on.", kLargeSize);
     return claim;
@@ -253,8 +254,8 @@ ClaimVerdict no_poor_resolution(std::span<const StudyRow> rows) {
       3,
       "Very large coverage could resolve a dense distribution poorly, but this was not observed.",
       fmt::format(
-          "At each distribution's largest size, no coverage has an error more than {:.0f} % "
-          "above that of a smaller coverage.",
+          "At each distribution's largest size, the largest coverage has an error at most {:.0f} % "
+          "above the smallest error of all coverages.",
           kRise * 100)};
   std::map<std::string, std::size_t> largest;
   for (const auto& row : rows)
@@ -273,14 +274,15 @@ ClaimVerdict no_poor_resolution(std::span<const StudyRow> rows) {
                                  curve.name, best->first, best->second.error, last->first,
                                  last->second.error, change_words(best->second, last->second)));
     witness(claim, last->second, holds,
-            holds ? "no smaller coverage does better"
+            holds ? "within 1 % of the smallest error"
                   : fmt::format("{:.0f} % above cover {}", rise * 100, best->first));
   }
   claim.verdict = verdict_of(tally.holding, tally.failing);
   if (claim.verdict == Verdict::not_tested) {
     claim.evidence = "Needs at least two coverages.";
   } else if (tally.failing == 0) {
-    claim.evidence = "Not observed here either: the largest coverage has the smallest error.";
+    claim.evidence =
+        "Not observed here either: the largest coverage is within 1 % of the smallest error.";
   } else {
     claim.evidence = "Observed here: " + tally.failures_text() + ".";
   }
@@ -431,7 +433,7 @@ ClaimVerdict costs_less(std::span<const StudyRow> rows) {
     const int bytes = bits <= 8 ? 1 : 2;
     const bool faster = quantized < real;
     if (real < kTimable) continue;
-    tally.add(true, "");  // memory: the codes are always smaller
+    tally.add(bytes < 4, "");
     tally.add(faster, "");
     claim.evidence += fmt::format(
         "{}{} bits at size {}: {} byte{} a number instead of 4; {:.3g} ms for quantizing and "

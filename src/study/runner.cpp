@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <tuple>
 
 #include "zeropoint/core/error.hpp"
@@ -95,40 +96,43 @@ QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
 }
 
 struct Prediction {
-  PredictedErrors errors;
-  double scale_y;
+  std::optional<double> ground_truth, expected, scale_y;
 };
 
 // Predictions are made from the settings alone; for the user's own matrices, from the moments of
-// the operands, before their product is looked at.
+// the operands: their product is not looked at.
 Prediction predict(const StudyCell& cell, const Operands& operands, const QTensor& a,
-                   const QTensor& b, QuantParams y, const Convention& convention) {
+                   const QTensor& b, const Convention& convention) {
   if (cell.generator != "file") {
     const auto study = predict_study(distribution(cell.distribution), cell.m, cell.k, cell.n,
                                      cell.cover, cell.bits, convention);
-    return {study.errors, study.y.scale};
+    return {study.errors.ground_truth, study.errors.expected, study.y.scale};
   }
   const auto product = product_moments(moments(*operands.a, a), moments(*operands.b, b), cell.k);
   const auto count = static_cast<double>(cell.m) * static_cast<double>(cell.n);
-  Range range = expected_range(distribution("normal"), cell.cover, convention.coverage, count);
+  const Range standard =
+      expected_range(distribution("normal"), cell.cover, convention.coverage, count);
   const double deviation = std::sqrt(product.var_y);
-  range = {static_cast<float>(product.mean_y + deviation * range.min),
-           static_cast<float>(product.mean_y + deviation * range.max)};
-  return {predict_errors(product, y, a.grid(), convention, count),
-          choose_params(range, a.grid(), convention).scale};
+  const Range range{static_cast<float>(product.mean_y + deviation * standard.min),
+                    static_cast<float>(product.mean_y + deviation * standard.max)};
+  // Operands without variance, or near the ends of float32, have no prediction.
+  if (!(product.var_y > 0) || !std::isfinite(range.min) || !std::isfinite(range.max)) return {};
+  const QuantParams y = choose_params(range, a.grid(), convention);
+  const auto errors = predict_errors(product, y, a.grid(), convention, count);
+  return {errors.ground_truth, errors.expected, y.scale};
 }
 
 // Predictions that do not look at data are the same for every seed.
 class Predictions {
  public:
   Prediction of(const StudyCell& cell, const Operands& operands, const QTensor& a, const QTensor& b,
-                QuantParams y, const Convention& convention) {
-    if (cell.generator == "file") return predict(cell, operands, a, b, y, convention);
+                const Convention& convention) {
+    if (cell.generator == "file") return predict(cell, operands, a, b, convention);
     const Key key{cell.distribution, cell.m,          cell.k,   cell.n,
                   cell.cover,        cell.convention, cell.bits};
     const auto known = known_.find(key);
     if (known != known_.end()) return known->second;
-    return known_[key] = predict(cell, operands, a, b, y, convention);
+    return known_[key] = predict(cell, operands, a, b, convention);
   }
 
  private:
@@ -174,9 +178,9 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.generator = cell.generator;
   row.error = convention.norm == NormSum::float64 ? errors.float64 : errors.float32x8;
   row.error_float64 = errors.float64;
-  const auto predicted = predictions.of(cell, operands, a, b, params_y, convention);
-  row.predicted_ground_truth = predicted.errors.ground_truth;
-  row.predicted_expected = predicted.errors.expected;
+  const auto predicted = predictions.of(cell, operands, a, b, convention);
+  row.predicted_ground_truth = predicted.ground_truth;
+  row.predicted_expected = predicted.expected;
   row.predicted_scale_y = predicted.scale_y;
   row.a = params_a;
   row.b = params_b;

@@ -145,7 +145,10 @@ double required_memory(const std::vector<StudyCell>& cells) {
     const double packed_b = 2 * code * k * (n + 48);
     const double row_blocks =
         std::min<double>(threads(), std::ceil(m / 48)) * 48 * (2 * code * k + 12 * n);
-    most = std::max(most, floats + codes + packed_b + row_blocks);
+    // Counters of the quantiles: a set a thread and one for the sum, 16 MiB each, where threads
+    // work.
+    const double counters = m * k > 0x1p20 ? (threads() + 1) * 0x1p24 : 0x1p25;
+    most = std::max(most, floats + std::max(codes + packed_b + row_blocks, counters));
   }
   return most;
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kApplicationId = 0x7A70'6F69;  // "zpoi"
 constexpr int kSchemaVersion = 1;
-constexpr int kBusyMilliseconds = 10'000;
+constexpr int kBusyMilliseconds = 3'000;
 
 constexpr const char* kSchema = R"sql(
   CREATE TABLE run (

@@ -204,8 +204,13 @@ ProductMoments product_moments(const OperandMoments& a, const OperandMoments& b,
   ProductMoments p;
   p.mean_y = terms * a.x * b.x;
   p.mean_q = terms * a.q * b.q;
-  p.var_y = terms * (a.xx * b.xx - a.x * a.x * b.x * b.x);
-  p.var_q = terms * (a.qq * b.qq - a.q * a.q * b.q * b.q);
+  // A difference within rounding of its terms is none: constant operands have no variance.
+  const auto variance = [](double square, double mean) {
+    const double difference = square - mean * mean;
+    return difference > 1e-12 * square ? difference : 0;
+  };
+  p.var_y = terms * variance(a.xx * b.xx, a.x * b.x);
+  p.var_q = terms * variance(a.qq * b.qq, a.q * b.q);
   p.cov = terms * (a.xq * b.xq - a.x * a.q * b.x * b.q);
   return p;
 }

@@ -213,17 +213,17 @@ TEST(Study, TakesTheUsersOwnMatrices) {
 }
 
 TEST(Study, ZeroAndConstantMatricesGiveNumbers) {
-  for (const float value : {0.0F, 3.5F, -1e-30F}) {
-    StudyFiles files{Matrix<float>(4, 6), Matrix<float>(6, 3)};
+  for (const float value : {0.0F, 3.5F, -1e-30F, 0.3F, 0.7F, 1e17F}) {
+    StudyFiles files{Matrix<float>(50, 60), Matrix<float>(60, 30)};
     std::ranges::fill(files.a.values(), value);
     std::ranges::fill(files.b.values(), value);
     StudySpec spec;
     spec.file_a = spec.file_b = "constant.npy";
     spec.conventions = {"report-code", "report", "onnx"};
     resolve(spec);
-    run_study(cells(spec, {4, 6, 3}), {}, &files, [&](std::size_t, const StudyRow& row) {
-      EXPECT_TRUE(std::isfinite(row.error.ground_truth)) << value << row.convention;
-      EXPECT_TRUE(std::isfinite(row.error.expected)) << value << row.convention;
+    run_study(cells(spec, {50, 60, 30}), {}, &files, [&](std::size_t, const StudyRow& row) {
+      EXPECT_TRUE(std::isfinite(row.error_float64.ground_truth)) << value << row.convention;
+      EXPECT_TRUE(std::isfinite(row.error_float64.expected)) << value << row.convention;
       EXPECT_TRUE(std::isfinite(row.y.scale));
       EXPECT_GT(row.y.scale, 0);
       return true;

@@ -275,8 +275,8 @@ TEST_F(Study, OnATerminalProgressAndWithoutOneSilence) {
     terminal.columns = columns;
     const auto outcome = run(arguments, terminal);
     EXPECT_EQ(outcome.status, 0);
-    EXPECT_THAT(outcome.err, HasSubstr("] 1/8 rows, "));
-    EXPECT_THAT(outcome.err, HasSubstr("] 8/8 rows, "));
+    EXPECT_THAT(outcome.err, HasSubstr("%, 1/8 rows, "));
+    EXPECT_THAT(outcome.err, HasSubstr("%, 8/8 rows, "));
     EXPECT_THAT(outcome.err, HasSubstr("rows/s, 0:00 left"));
     EXPECT_THAT(outcome.err, HasSubstr("#"));
     EXPECT_TRUE(outcome.err.ends_with("\r\x1b[K")) << "the line is taken away at the end";

@@ -27,7 +27,7 @@ void Progress::step(double cost, const std::string& what) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   const double share = cost_ > 0 ? std::min(1.0, done_cost_ / cost_) : 1;
-  constexpr int kWidth = 24;
+  constexpr int kWidth = 12;
   const auto filled = static_cast<std::size_t>(share * kWidth);
   std::string line =
       fmt::format("[{}{}] {:.0f} %, {}/{} rows, {:.1f} rows/s", std::string(filled, '#'),

@@ -83,14 +83,17 @@ void on_interrupt(int) {
 
 std::string now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
+// The user's matrices; whether they multiply and fit is known from their headers.
 StudyFiles read_files(StudySpec& spec) {
-  StudyFiles files{read_npy(spec.file_a), read_npy(spec.file_b)};
-  if (files.a.cols() != files.b.rows()) {
+  const NpyShape a = npy_shape(spec.file_a);
+  const NpyShape b = npy_shape(spec.file_b);
+  if (a.cols != b.rows) {
     throw InputError(fmt::format(
-        "study: expected as many columns in --a as rows in --b, found "
-        "{}x{} in {} and {}x{} in {}",
-        files.a.rows(), files.a.cols(), spec.file_a, files.b.rows(), files.b.cols(), spec.file_b));
+        "study: expected as many columns in --a as rows in --b, found {}x{} in {} and {}x{} in {}",
+        a.rows, a.cols, spec.file_a, b.rows, b.cols, spec.file_b));
   }
+  check_memory(cells(spec, {a.rows, a.cols, b.cols}));
+  StudyFiles files{read_npy(spec.file_a), read_npy(spec.file_b)};
   spec.digest_a = digest(files.a);
   spec.digest_b = digest(files.b);
   return files;
@@ -159,7 +162,7 @@ struct Plan {
   void lay_out() {
     all =
         cells(run.spec, files ? Shape{files->a.rows(), files->a.cols(), files->b.cols()} : Shape{});
-    check_memory(all);
+    if (!files) check_memory(all);  // files were checked before they were read
   }
 };
 

@@ -14,6 +14,13 @@ namespace zeropoint {
 /// Source: NumPy Enhancement Proposal 1 and numpy.lib.format.
 Matrix<float> read_npy(const std::string& path);
 
+/// The shape that read_npy would give, from the file's header and size alone. Throws as read_npy
+/// does, but for what only the elements show.
+struct NpyShape {
+  std::size_t rows = 0, cols = 0;
+};
+NpyShape npy_shape(const std::string& path);
+
 /// Writes float32, C order, version 1. Throws WorkError if the file cannot be written.
 void write_npy(const std::string& path, MatrixView<const float> matrix);
 

@@ -6,9 +6,10 @@
 
 namespace zeropoint {
 
-/// The elements that would stand at `ranks` (0-based) if `values` were sorted: exact, by two
-/// counting passes over the data however many ranks are asked for, with 512 KiB of counters a
-/// distinct neighbourhood of ranks and no copy of the data. −0 sorts before +0.
+/// The elements that would stand at `ranks` (0-based) if `values` were sorted: exact, by counting
+/// passes over the data and no copy of them: two passes for up to 32 neighbourhoods of ranks (the
+/// values that share the upper 16 bits), one more for each 32 further. At most 16 MiB of counters a
+/// thread and as many for their sum. −0 sorts before +0.
 /// Throws InputError if a value is NaN or infinite, naming `what` and the first such index.
 std::vector<float> order_statistics(std::span<const float> values,
                                     std::span<const std::size_t> ranks,
