@@ -222,6 +222,7 @@ TEST_F(BadInput, ContradictoryOptions) {
 TEST_F(BadInput, Matrices) {
   const auto good = npy(2, 3, {1, 2, 3, 4, 5, 6});
   put(in_folder("good.npy"), good);
+  put(in_folder("tall.npy"), npy(3, 2, {1, 2, 3, 4, 5, 6}));
   put(in_folder("square.npy"), npy(2, 2, {1, 2, 3, 4}));
   put(in_folder("truncated.npy"), good.substr(0, good.size() - 1));
   put(in_folder("longer.npy"), good + "x");
@@ -259,7 +260,7 @@ TEST_F(BadInput, Matrices) {
                                                         {"missing", "No such file"}}) {
     const auto file = name + ".npy";
     expect_study_refuses(
-        {{{"--a", file, "--b", "good.npy"}, said}, {{"--a", "square.npy", "--b", file}, said}});
+        {{{"--a", file, "--b", "tall.npy"}, said}, {{"--a", "square.npy", "--b", file}, said}});
   }
   expect_study_refuses({
       {{"--a", "good.npy", "--b", "square.npy"},
