@@ -14,6 +14,7 @@ using nlohmann::ordered_json;
 ordered_json meta(const Run& run) {
   ordered_json json;
   json["program"] = "zeropoint";
+  json["verb"] = "study";
   json["version"] = run.version;
   json["run"] = run.id;
   json["started"] = run.started;

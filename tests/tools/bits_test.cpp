@@ -232,7 +232,7 @@ TEST_F(Bits, TheStepsThatAreShownLeadToTheCode) {
 TEST_F(Bits, JsonNamesAreStable) {
   const json all = parsed("0.375 --format fp32");
   EXPECT_EQ(all["meta"]["verb"], "bits");
-  EXPECT_TRUE(all["meta"]["zeropoint"].is_string());
+  EXPECT_TRUE(all["meta"]["version"].is_string());
   EXPECT_TRUE(all["values"][0]["quantized"].is_null());
   EXPECT_EQ(all["values"][0]["formats"][0], json::parse(R"({
     "format": "fp32", "class": "normal", "code": 1052770304, "sign_bits": "0",

@@ -185,8 +185,9 @@ void run(const Options& options) {
       json["quantized"] = grid ? to_json(*grid, number) : Json();
       values.push_back(std::move(json));
     }
-    const Json json = {{"meta", {{"zeropoint", version()}, {"verb", "bits"}}},
-                       {"values", std::move(values)}};
+    const Json json = {
+        {"meta", {{"program", "zeropoint"}, {"verb", "bits"}, {"version", version()}}},
+        {"values", std::move(values)}};
     write_text(options.json, json.dump(2) + "\n");
     if (options.json == "-") return;
   }

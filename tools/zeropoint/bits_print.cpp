@@ -264,7 +264,9 @@ void Printer::block(const GridChoice& choice, const Number& number) {
                              choice.range ? fmt::format(", from the range {} to {}",
                                                         choice.range->min, choice.range->max)
                                           : ""));
-  field("zero point", fmt::format("{}", params.zero_point));
+  const bool on_grid = grid.lo() <= params.zero_point && params.zero_point <= grid.hi();
+  field("zero point", fmt::format("{}{}", params.zero_point,
+                                  on_grid ? "" : ", which is no code: 0 has none of its own"));
   field("reach", fmt::format("values from {} to {}", dequantize(grid.lo(), params),
                              dequantize(grid.hi(), params)));
   if (!number.exact || (q.x != number.value && !std::isnan(q.x))) {
