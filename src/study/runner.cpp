@@ -118,7 +118,8 @@ Prediction predict(const StudyCell& cell, const Operands& operands, const QTenso
   // Operands without variance, or near the ends of float32, have no prediction.
   if (!(product.var_y > 0) || !std::isfinite(range.min) || !std::isfinite(range.max)) return {};
   const QuantParams y = choose_params(range, a.grid(), convention);
-  const auto errors = predict_errors(product, y, a.grid(), convention, count);
+  const auto errors = predict_errors(product, y, a.grid(), convention,
+                                     sample_range(cell.cover, convention.coverage, count));
   return {errors.ground_truth, errors.expected, y.scale};
 }
 

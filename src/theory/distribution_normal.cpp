@@ -92,6 +92,15 @@ double expected_order_statistic(double r, double n) {
   return quantile((r + 1 - 0.375) / (n + 1 - 2 * 0.375));
 }
 
+// To first order: H. A. David and H. N. Nagaraja, Order Statistics, 2003, section 4.6.
+double order_statistic_covariance(double r, double s, double n) {
+  const double p = (r + 1) / (n + 1);
+  const double q = (s + 1) / (n + 1);
+  const double densities =
+      boost::math::pdf(kStandard, quantile(p)) * boost::math::pdf(kStandard, quantile(q));
+  return p * (1 - q) / ((n + 2) * densities);
+}
+
 }  // namespace
 
 const Distribution kNormal = {"normal",
@@ -102,6 +111,7 @@ const Distribution kNormal = {"normal",
                               partial_mean,
                               partial_square,
                               quantile,
-                              expected_order_statistic};
+                              expected_order_statistic,
+                              order_statistic_covariance};
 
 }  // namespace zeropoint

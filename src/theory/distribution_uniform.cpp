@@ -35,6 +35,12 @@ double quantile(double p) { return 2 * p - 1; }
 
 double expected_order_statistic(double r, double n) { return 2 * (r + 1) / (n + 1) - 1; }
 
+double order_statistic_covariance(double r, double s, double n) {
+  const double below = (r + 1) / (n + 1);
+  const double above = 1 - (s + 1) / (n + 1);
+  return 4 * below * above / (n + 2);
+}
+
 }  // namespace
 
 const Distribution kUniform = {"uniform",
@@ -45,6 +51,7 @@ const Distribution kUniform = {"uniform",
                                partial_mean,
                                partial_square,
                                quantile,
-                               expected_order_statistic};
+                               expected_order_statistic,
+                               order_statistic_covariance};
 
 }  // namespace zeropoint

@@ -11,18 +11,22 @@
 namespace zeropoint {
 
 OperandMoments moments(const Distribution& distribution, QuantParams params,
-                       const IntegerGrid& grid, const Convention& convention, double count) {
+                       const IntegerGrid& grid, const Convention& convention,
+                       const SampleRange& range) {
   const Cells cells = make_cells(params, grid, convention);
-  const Sample sample(count);
+  const Sample sample(distribution, range);
   OperandMoments m;
-  sample.for_each_tail([&](double rank) {
-    const double x = distribution.expected_order_statistic(rank, count);
+  sample.for_each_tail([&](const Sample::Draw& draw) {
+    const double x = draw.x;
     const double q = cells.values[cells.at(x)];
+    // Beyond the range, q is its end, and varies with it; inside, q varies as x does.
+    const double q_variance = draw.is_beyond ? draw.end : draw.variance;
+    const double covariance = (draw.variance + q_variance - draw.beyond) / 2;
     m.x += sample.weight() * x;
     m.q += sample.weight() * q;
-    m.xx += sample.weight() * x * x;
-    m.xq += sample.weight() * x * q;
-    m.qq += sample.weight() * q * q;
+    m.xx += sample.weight() * (x * x + draw.variance);
+    m.xq += sample.weight() * (x * q + covariance);
+    m.qq += sample.weight() * (q * q + q_variance);
   });
   const double from = distribution.quantile(sample.middle_from());
   const double to = distribution.quantile(sample.middle_to());

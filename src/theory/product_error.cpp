@@ -65,16 +65,19 @@ class OutputPair {
     double whole = 0;       // Y²
     double quantized = 0;   // Q(Y)²
   };
-  Means means(const Sample& sample, double count) const {
+  Means means(const SampleRange& range) const {
     const auto& normal = distribution("normal");
+    const Sample sample(normal, range);
+    const double variance = deviation_ * deviation_;
     Means m;
-    sample.for_each_tail([&](double rank) {
-      const double y = mean_ + deviation_ * normal.expected_order_statistic(rank, count);
+    sample.for_each_tail([&](const Sample::Draw& draw) {
+      const double y = mean_ + deviation_ * draw.x;
       const double q = cells_.values[cells_.at(y)];
-      m.truth += sample.weight() * given(y, y);
+      m.truth += sample.weight() * (given(y, y) + variance * draw.beyond);
       m.difference += sample.weight() * given(y, q);
-      m.whole += sample.weight() * y * y;
-      m.quantized += sample.weight() * q * q;
+      m.whole += sample.weight() * (y * y + variance * draw.variance);
+      m.quantized +=
+          sample.weight() * (q * q + variance * (draw.is_beyond ? draw.end : draw.variance));
     });
     const double from = std::max(normal.quantile(sample.middle_from()), -kTails);
     const double to = std::min(normal.quantile(sample.middle_to()), kTails);
@@ -216,7 +219,7 @@ ProductMoments product_moments(const OperandMoments& a, const OperandMoments& b,
 }
 
 PredictedErrors predict_errors(const ProductMoments& p, QuantParams output, const IntegerGrid& grid,
-                               const Convention& convention, double count) {
+                               const Convention& convention, const SampleRange& sample) {
   PredictedErrors errors;
   const double yy = p.var_y + p.mean_y * p.mean_y;
   if (!(p.var_y > 0)) return errors;
@@ -224,18 +227,23 @@ PredictedErrors predict_errors(const ProductMoments& p, QuantParams output, cons
   errors.product = ratio(yy - 2 * yq + p.var_q + p.mean_q * p.mean_q, yy);
 
   const Cells cells = make_cells(output, grid, convention);
-  const auto means = OutputPair(cells, p).means(Sample(count), count);
+  const auto means = OutputPair(cells, p).means(sample);
   errors.ground_truth = ratio(means.truth, means.whole);
   errors.expected = ratio(means.difference, means.quantized);
   return errors;
 }
 
-Range expected_range(const Distribution& distribution, double cover, Coverage sides, double count) {
+SampleRange sample_range(double cover, Coverage sides, double count) {
   const auto [lower, upper] = cover_probabilities(cover, sides);
-  const auto at = [&](double p) {
-    return static_cast<float>(distribution.expected_order_statistic(p * (count - 1), count));
+  return {count, lower * (count - 1), upper * (count - 1)};
+}
+
+Range expected_range(const Distribution& distribution, double cover, Coverage sides, double count) {
+  const auto ranks = sample_range(cover, sides, count);
+  const auto at = [&](double rank) {
+    return static_cast<float>(distribution.expected_order_statistic(rank, count));
   };
-  return {at(lower), at(upper)};
+  return {at(ranks.lower_rank), at(ranks.upper_rank)};
 }
 
 StudyPrediction predict_study(const Distribution& source, std::size_t m, std::size_t k,
@@ -244,18 +252,21 @@ StudyPrediction predict_study(const Distribution& source, std::size_t m, std::si
   const auto count = [](std::size_t rows, std::size_t cols) {
     return static_cast<double>(rows) * static_cast<double>(cols);
   };
+  const auto sample = [&](std::size_t rows, std::size_t cols) {
+    return sample_range(cover, convention.coverage, count(rows, cols));
+  };
   const auto params = [&](Range range) { return choose_params(range, grid, convention); };
   StudyPrediction prediction;
   prediction.a = params(expected_range(source, cover, convention.coverage, count(m, k)));
   prediction.b = params(expected_range(source, cover, convention.coverage, count(k, n)));
   const auto product =
-      product_moments(moments(source, prediction.a, grid, convention, count(m, k)),
-                      moments(source, prediction.b, grid, convention, count(k, n)), k);
+      product_moments(moments(source, prediction.a, grid, convention, sample(m, k)),
+                      moments(source, prediction.b, grid, convention, sample(k, n)), k);
   Range y = expected_range(distribution("normal"), cover, convention.coverage, count(m, n));
   const double deviation = std::sqrt(product.var_y);
   y = {static_cast<float>(deviation * y.min), static_cast<float>(deviation * y.max)};
   prediction.y = params(y);
-  prediction.errors = predict_errors(product, prediction.y, grid, convention, count(m, n));
+  prediction.errors = predict_errors(product, prediction.y, grid, convention, sample(m, n));
   return prediction;
 }
 

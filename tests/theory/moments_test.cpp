@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -109,7 +110,8 @@ TEST(Moments, AreWhatTheQuantizerGivesForEveryConvention) {
 }
 
 TEST(Moments, OfASampleFollowItsOrderStatistics) {
-  // So few that every draw is in a tail: uniform draws are expected at 2(r + 1)/(n + 1) − 1.
+  // So few that every draw is in a tail: uniform draws are expected at 2(r + 1)/(n + 1) − 1, with
+  // the variances of a beta distribution.
   const Convention convention;
   const IntegerGrid grid{8, true, false};
   const QuantParams params{0.006F, 0};  // clips
@@ -119,14 +121,53 @@ TEST(Moments, OfASampleFollowItsOrderStatistics) {
       const double x = 2.0 * (r + 1) / (n + 1) - 1;
       const double q =
           dequantize(quantize_one(static_cast<float>(x), params, grid, convention), params);
-      expected.xx += x * x / n;
-      expected.xq += x * q / n;
-      expected.qq += q * q / n;
+      const double p = (r + 1.0) / (n + 1);
+      const double variance = 4 * p * (1 - p) / (n + 2);
+      expected.xx += (x * x + variance) / n;
+      expected.xq += (x * q + variance) / n;
+      expected.qq += (q * q + variance) / n;
     }
+    EXPECT_NEAR(expected.xx, 1.0 / 3, 1e-12) << n;  // as it must be: they are all draws together
     const auto found = moments(distribution("uniform"), params, grid, convention, n);
     EXPECT_NEAR(found.xx, expected.xx, 1e-12) << n;
     EXPECT_NEAR(found.xq, expected.xq, 2e-5) << n;  // a draw at an edge may fall on either side
     EXPECT_NEAR(found.qq, expected.qq, 2e-5) << n;
+  }
+}
+
+TEST(Moments, OfASampleClippedByItsOwnRange) {
+  // A grid so fine that clipping is all there is; the range ends between two draws.
+  const Convention convention = parse_convention("report-code:scale=float64");
+  const IntegerGrid grid = convention.grid(16);
+  const double cover = 0.95;
+  for (const int n : {30, 101}) {
+    std::mt19937_64 random(7);
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    double sum = 0, squares = 0;
+    constexpr int kRounds = 20'000;
+    for (int round = 0; round < kRounds; ++round) {
+      std::vector<double> x(static_cast<std::size_t>(n));
+      for (double& each : x) each = uniform(random);
+      std::ranges::sort(x);
+      const auto at = [&](double rank) {
+        const auto below = static_cast<std::size_t>(rank);
+        return x[below] + (x[below + 1] - x[below]) * (rank - static_cast<double>(below));
+      };
+      const double low = at((1 - cover) * (n - 1)), high = at(cover * (n - 1));
+      double loss = 0;
+      for (const double each : x) loss += std::pow(each - std::clamp(each, low, high), 2) / n;
+      sum += loss;
+      squares += loss * loss;
+    }
+    const double mean = sum / kRounds;
+    const double error = std::sqrt((squares / kRounds - mean * mean) / kRounds);
+    const auto& source = distribution("uniform");
+    const auto params =
+        choose_params(expected_range(source, cover, Coverage::one_sided, n), grid, convention);
+    const auto m =
+        moments(source, params, grid, convention, sample_range(cover, Coverage::one_sided, n));
+    // Means and covariances of uniform order statistics are exact, and so is this.
+    EXPECT_NEAR(m.xx - 2 * m.xq + m.qq, mean, 5 * error + 1e-8) << n;
   }
 }
 

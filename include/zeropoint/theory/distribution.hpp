@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -28,6 +29,21 @@ struct Distribution {
   double (*quantile)(double p);
   /// Expected order statistic of rank r (0-based, may be fractional) among n draws.
   double (*expected_order_statistic)(double r, double n);
+  /// The covariance of those of ranks r ≤ s; with r = s, the variance.
+  double (*order_statistic_covariance)(double r, double s, double n);
+};
+
+/// A sample of `count` draws and the ranks (0-based, fractional) whose order statistics bound the
+/// range that was taken from it. An infinite sample is the distribution itself.
+struct SampleRange {
+  double count = std::numeric_limits<double>::infinity();
+  double lower_rank = 0;
+  double upper_rank = count - 1;
+
+  SampleRange() = default;
+  SampleRange(double draws) : count(draws) {}  // NOLINT: a range that spans all draws
+  SampleRange(double draws, double lower, double upper)
+      : count(draws), lower_rank(lower), upper_rank(upper) {}
 };
 
 std::span<const Distribution> distributions();

@@ -1,6 +1,4 @@
 #pragma once
-#include <limits>
-
 #include "zeropoint/quantize/qtensor.hpp"
 #include "zeropoint/theory/distribution.hpp"
 
@@ -15,12 +13,12 @@ struct OperandMoments {
   double qq = 0;  ///< E[q²]; p = qq/xx
 };
 
-/// Of the whole distribution (`count` infinite), by integrating cell by cell: exact for any range,
-/// grid and rounding rule. Of a sample of `count` draws: its tails through their expected order
+/// Of the whole distribution (no sample), by integrating cell by cell: exact for any range,
+/// grid and rounding rule. Of a sample: its tails through their expected order
 /// statistics, as a range taken from the sample itself clips less of it than of the distribution.
 OperandMoments moments(const Distribution& distribution, QuantParams params,
                        const IntegerGrid& grid, const Convention& convention,
-                       double count = std::numeric_limits<double>::infinity());
+                       const SampleRange& sample = {});
 
 /// Measured on data.
 OperandMoments moments(const Matrix<float>& x, const QTensor& q);

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstddef>
-#include <limits>
 
 #include "zeropoint/theory/moments.hpp"
 
@@ -21,11 +20,14 @@ struct PredictedErrors {
   double expected = 0;      ///< ‖Q(Y) − Q(Y')‖/‖Q(Y)‖
 };
 
-/// (Y, Y') taken as bivariate normal, the output's quantizer Q integrated cell by cell; with
-/// `count` entries of Y, their tails through expected order statistics.
+/// (Y, Y') taken as bivariate normal, the output's quantizer Q integrated cell by cell; of a sample
+/// of Y, the tails through their order statistics.
 PredictedErrors predict_errors(const ProductMoments& product, QuantParams output,
                                const IntegerGrid& grid, const Convention& convention,
-                               double count = std::numeric_limits<double>::infinity());
+                               const SampleRange& sample = {});
+
+/// The ranks that bound the range of `count` draws under `cover`.
+SampleRange sample_range(double cover, Coverage sides, double count);
 
 /// The range that a sample of `count` draws is expected to give under `cover`.
 Range expected_range(const Distribution& distribution, double cover, Coverage sides, double count);
