@@ -218,7 +218,7 @@ TEST(Page, EscapesWhatTheUserNamed) {
   StudyRow r = row("</script><script>alert(1)</script>", 10, 1);
   r.m = 3;
   auto run = run_of({r});
-  run.spec.file_a = "/tmp/<img src=x onerror=alert(2)>&\"'.npy";
+  run.spec.file_a = "/data/<img src=x onerror=alert(2)>&\"'.npy";
   run.spec.file_b = "b\xff.npy";
   run.cpu = "<b>CPU</b>";
   const std::string page = to_page(run);

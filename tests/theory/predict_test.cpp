@@ -1,6 +1,7 @@
 // Predicted errors against direct quantization: of drawn normal pairs, and of whole products.
 #include <algorithm>
 #include <cmath>
+#include <ostream>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -75,6 +76,11 @@ struct PairRow {
   int bits;
   double reach;  // of the output's range, in deviations of Y
   const char* convention;
+
+  // What a test's name says of it; without this, its bytes.
+  friend std::ostream& operator<<(std::ostream& out, const PairRow& row) {
+    return out << row.what << ", " << row.bits << " bits, " << row.convention;
+  }
 };
 
 class PredictErrors : public ::testing::TestWithParam<PairRow> {};

@@ -262,7 +262,7 @@ TEST_F(Resume, AfterADiskThatFilledUpAmidTheOutputs) {
 
 TEST_F(Resume, ADiskWithoutRoomForAStoreIsSaid) {
   auto full = here();
-  full.largest_file = 1000;
+  full.largest_file = 2000;  // less than a page of the store
   const auto outcome = run(kStudy + kSmall, full);
   EXPECT_EQ(outcome.status, 1);
   expect_one_line(outcome.err, kSmall);
