@@ -342,8 +342,8 @@ ClaimVerdict normal_and_close(std::span<const StudyRow> rows) {
       "The operands' products sum to a normal distribution, so the quantized product is close to "
       "the true one where the range covers the majority of the numbers.",
       fmt::format("From inner dimension {} on, the excess kurtosis of Y is within {} of 0; and "
-                  "where less than "
-                  "half of A and of B is clipped, the ground-truth error is at most {:.0f} %.",
+                  "where less than half of A and of B is clipped, the ground-truth error is at "
+                  "most {:.0f} %.",
                   kLargeSize, kKurtosis, kClose * 100)};
   Tally normality;
   Tally closeness;
@@ -359,10 +359,10 @@ ClaimVerdict normal_and_close(std::span<const StudyRow> rows) {
     if (products.insert({row.distribution, row.m, row.k, row.n, row.seed}).second) {
       widest = std::max(widest, std::abs(row.excess_kurtosis_y));
       normality.add(std::abs(row.excess_kurtosis_y) <= kKurtosis,
-                    fmt::format("{} {:.3f}",
+                    fmt::format("{}: {:.3f}",
                                 row.distribution == "file"
-                                    ? "of the given matrices'"
-                                    : fmt::format("{}, size {}:", row.distribution, row.n),
+                                    ? "the given matrices"
+                                    : fmt::format("{}, size {}", row.distribution, row.n),
                                 row.excess_kurtosis_y));
     }
     if (std::max(row.clipped_a, row.clipped_b) >= 0.5) continue;
@@ -407,8 +407,7 @@ ClaimVerdict costs_less(std::span<const StudyRow> rows) {
       6, "Quantization reduces memory and computational cost.",
       "At the largest size, codes take fewer bytes than float32, and quantizing A and "
       "B and multiplying them takes less time than the float32 product (medians). A float32 "
-      "product "
-      "of less than a millisecond is too short to judge by."};
+      "product of less than a millisecond is too short to judge by."};
   const auto terms = [](const StudyRow& row) {
     return static_cast<double>(row.m) * static_cast<double>(row.k) * static_cast<double>(row.n);
   };

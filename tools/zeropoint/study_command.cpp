@@ -291,7 +291,7 @@ void run_command(StudyOptions& options) {
   Progress progress(plan.all.size(), run.rows.size(), left);
   Keeper keeper(store, run, progress);
   bool complete = false;
-  std::exception_ptr impossible;  // a cell that cannot be studied does not take the others along
+  std::exception_ptr impossible;  // what ended the study; rows before it are kept
   try {
     complete = work_off(plan, keeper, progress);
   } catch (const Error&) {

@@ -34,7 +34,7 @@ Range sigma_range(std::span<const float> values, double k, std::string_view what
 Range coverage_range(std::span<const float> values, double cover, Coverage sides,
                      std::string_view what = "tensor");
 
-/// The same for several coverages in the two passes that one takes.
+/// The same for several coverages together: in the passes of one order_statistics call.
 std::vector<Range> coverage_ranges(std::span<const float> values, std::span<const double> covers,
                                    Coverage sides, std::string_view what = "tensor");
 
