@@ -25,6 +25,15 @@ int threads() {
   return count > 0 ? count : omp_get_num_procs();
 }
 
+void run_team(int team, const std::function<void(int, int)>& body) {
+#pragma omp parallel num_threads(team)
+  body(omp_get_thread_num(), omp_get_num_threads());
+}
+
+void team_barrier() {
+#pragma omp barrier
+}
+
 void parallel_for(std::size_t count, std::size_t grain,
                   const std::function<void(std::size_t, std::size_t)>& body, double work) {
   if (count == 0) return;

@@ -12,6 +12,14 @@ void set_threads(int count);
 /// The number of threads in use.
 int threads();
 
+/// Calls body(index, size) on up to `team` threads at once, each with its index; the calling thread
+/// is one of them. Without OpenMP's leave for more, `size` is less than asked for. body must not
+/// throw.
+void run_team(int team, const std::function<void(int index, int size)>& body);
+
+/// Within run_team: waits until every thread of the team is here.
+void team_barrier();
+
 /// Calls body(begin, end) for consecutive pieces of [0, count), each `grain` long but the last,
 /// on up to `threads()` threads. Which pieces exist depends on `count` and `grain` alone, so that a
 /// result folded piece by piece is the same at any thread count. The first exception is rethrown.

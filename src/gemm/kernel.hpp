@@ -1,0 +1,94 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace zeropoint {
+
+/// What a kernel is given and gives: integers in a fixed layout, nothing of formats or scales.
+///
+/// k is cut into groups of 4 bytes: four 8-bit or two 16-bit elements, by the kernel's `element`.
+///
+///   A: rows, each contiguous along k         B panel: group after group, `columns` × 4 bytes each
+///      ┌──────────────── k ───────────────┐     ┌─ column 0 ─┬─ column 1 ─┬ …
+///      │ g0 │ g1 │ g2 │ …                 │  g0 │ k0 k1 k2 k3│ k0 k1 k2 k3│
+///      └──────────────────────────────────┘  g1 │ k4 …       │            │
+///
+/// A and B hold code − offset, where the offset (0, 128 or −128) makes of the code what the
+/// instruction takes. B's incomplete last group and its columns beyond n are 0, so that whatever
+/// stands there in A does not count.
+
+/// One tile of C = A·B + row_start ⊕ column_start, in 32 bits modulo 2^32.
+struct TileTask {
+  const std::uint8_t* a;            ///< the tile's first row
+  std::ptrdiff_t a_row;             ///< bytes from row to row
+  std::size_t groups;               ///< whole groups of each row
+  const std::uint8_t* a_tail;       ///< rows × 4 bytes: one more, incomplete group; or nullptr
+  const std::uint8_t* b;            ///< the panel, groups (+ 1) × columns × 4 bytes
+  const std::int32_t* row_start;    ///< one a row
+  const std::int32_t* column_start; ///< one a column of the panel
+  std::int32_t* c;                  ///< rows × columns of the panel
+  std::ptrdiff_t c_row;             ///< elements from row to row
+};
+
+/// Lines of codes to be laid out for a kernel: columns of B for a panel.
+struct PackTask {
+  const void* codes;           ///< 8-bit codes: element l of line j at j·line_stride + l·k_stride
+  std::ptrdiff_t line_stride;  ///< in elements
+  std::ptrdiff_t k_stride;
+  std::size_t lines;           ///< at most the panel's columns; the others become 0
+  std::size_t k;
+  std::size_t columns;         ///< of the panel
+  bool is_signed;              ///< whether codes are int8
+  std::uint8_t* panel;
+  std::int32_t* sums;          ///< one a column: Σ of what the panel holds, modulo 2^32
+};
+
+/// Rows of A: made into what the kernel takes, unless they are that already, and summed.
+struct RowTask {
+  const void* codes;           ///< 8-bit codes: element l of row i at i·row_stride + l·k_stride
+  std::ptrdiff_t row_stride;   ///< in elements
+  std::ptrdiff_t k_stride;
+  std::size_t rows;
+  std::size_t k;
+  bool is_signed;
+  std::uint8_t* to;            ///< the rows, `to_row` bytes apart; nullptr: sum only
+  std::ptrdiff_t to_row;       ///< a whole number of groups, the last filled up with anything
+  std::int32_t* sums;          ///< one a row: Σ of the elements, modulo 2^32
+};
+
+/// One instruction set's product. Functions neither check nor allocate.
+struct Kernel {
+  std::string_view name;        ///< A's, B's and the sum's type, the tile, the instruction set
+  bool (*supported)() noexcept; ///< by this processor
+  std::size_t element;          ///< bytes of an element of A and B: 1 or 2
+  bool a_signed, b_signed;      ///< of 8-bit elements; those of 16 bits are signed
+  std::size_t rows;             ///< of a tile, at most
+  std::size_t lanes;            ///< columns are a multiple of this
+  std::size_t vectors;          ///< a panel has this many times `lanes` columns,
+  std::size_t last_vectors;     ///< the last one up to so many
+  void (*tile)(const TileTask& task, std::size_t rows, std::size_t vectors) noexcept;
+  void (*pack)(const PackTask& task) noexcept;
+  void (*rows_of_a)(const RowTask& task) noexcept;
+
+  std::size_t group() const { return 4 / element; }
+  /// What is taken from a code of that sign to make an element of A or B.
+  std::int32_t offset_a(bool is_signed) const { return offset(is_signed, a_signed); }
+  std::int32_t offset_b(bool is_signed) const { return offset(is_signed, b_signed); }
+
+ private:
+  std::int32_t offset(bool code_signed, bool element_signed) const {
+    if (element != 1 || code_signed == element_signed) return 0;
+    return code_signed ? -128 : 128;
+  }
+};
+
+/// Fastest first, the portable one last. Those of other architectures are not in the list.
+std::span<const Kernel* const> kernel_list() noexcept;
+
+/// The one in use: the first that is supported, or what was asked for. Throws InputError if
+/// ZEROPOINT_KERNEL names none that is known and supported.
+const Kernel& kernel();
+
+}  // namespace zeropoint

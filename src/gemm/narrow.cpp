@@ -1,0 +1,373 @@
+#include "gemm/narrow.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <unistd.h>
+#include <vector>
+
+#include "zeropoint/core/parallel.hpp"
+
+#include "core/scratch.hpp"
+
+// C is cut into blocks of columns, and where those are too few for the threads, of rows:
+//
+//            n, in panels; a block is as many as half a second-level cache holds
+//          ┌────┬────┬────┐
+//   m, in  │    │    │    │   for each block: pack its panels of B, unless they come packed
+//   tiles  │    │    │    │     for each tile of rows (which stays in the first-level cache)
+//          ├────┼────┼────┤       for each panel: tile, finish
+//          │    │    │    │
+//          └────┴────┴────┘
+//
+// k is not cut: sums stay in registers from the first product to the last. A is read where it lies
+// if it is what the kernel takes.
+
+namespace zeropoint {
+namespace {
+
+constexpr std::size_t round_up(std::size_t x, std::size_t to) { return (x + to - 1) / to * to; }
+constexpr std::size_t divide_up(std::size_t x, std::size_t by) { return (x + by - 1) / by; }
+constexpr std::uint32_t modular(std::int64_t x) { return static_cast<std::uint32_t>(x); }
+constexpr std::int32_t wrapped(std::uint32_t x) { return static_cast<std::int32_t>(x); }
+
+// Some 20 microseconds of one thread: waking another takes one to ten.
+constexpr double kWorthATeam = 4e6;
+
+std::size_t block_bytes() {
+  static const std::size_t bytes = [] {
+    const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return static_cast<std::size_t>(cache > 0 ? cache : 512 << 10) / 2;
+  }();
+  return bytes;
+}
+
+// How the work is cut; by shapes and threads, and no result depends on it.
+struct Cut {
+  std::size_t block_panels;  // panels of a block but the last
+  std::size_t column_blocks;
+  std::size_t block_rows;  // a multiple of nothing: tiles are balanced within a block
+  std::size_t row_blocks;
+};
+
+Cut cut(const Panels& panels, std::size_t panel_bytes, std::size_t m, std::size_t rows,
+        std::size_t team) {
+  std::size_t most = std::max<std::size_t>(1, block_bytes() / panel_bytes);
+  std::size_t blocks = divide_up(panels.count, most);
+  if (team > 1 && panels.count >= team) blocks = round_up(blocks, team);
+  blocks = std::min(blocks, panels.count);
+  const std::size_t block_panels = divide_up(panels.count, blocks);
+  const std::size_t column_blocks = divide_up(panels.count, block_panels);
+  std::size_t row_blocks = 1;
+  if (team > 1 && column_blocks % team != 0 && column_blocks < 8 * team) {
+    row_blocks = std::min(divide_up(m, rows), divide_up(2 * team, column_blocks));
+  }
+  const std::size_t block_rows = divide_up(m, row_blocks);
+  return {block_panels, column_blocks, block_rows, divide_up(m, block_rows)};
+}
+
+// The operands as all threads see them.
+struct Shared {
+  const NarrowProduct& product;
+  const Kernel& kernel;
+  const Panels panels;
+  const std::size_t m, groups;  // groups: with an incomplete last one
+  std::size_t whole_groups;     // of A's rows, read in place
+  Cut cut{};
+
+  const std::uint8_t* a = nullptr;  // what the kernel reads
+  std::ptrdiff_t a_row = 0;
+  bool copies_a = false;
+  std::int32_t zero_a = 0, zero_b = 0;  // of elements, where one is that of all
+  bool sums_a = false;
+  bool of_each = false;  // corrections are made when finishing
+
+  std::uint8_t* copy = nullptr;
+  std::uint8_t* tail = nullptr;
+  std::int32_t* row_sums = nullptr;
+  std::int32_t* row_start = nullptr;
+  std::int32_t* row_factor = nullptr;
+  std::atomic<std::size_t> next{0};
+};
+
+// One thread's memory.
+struct Own {
+  std::uint8_t* block = nullptr;
+  std::int32_t* column_start = nullptr;
+  std::int32_t* column_term = nullptr;  // of all columns, filled where a block was prepared
+  std::int32_t* column_factor = nullptr;
+  std::int32_t* tile = nullptr;
+};
+
+std::size_t columns_of_block(const Shared& s) {
+  return s.cut.block_panels * s.panels.width + s.panels.last_width;
+}
+
+void carve(Carver& carver, Shared& s, std::size_t team, Own* own) {
+  const std::size_t m = s.m;
+  if (s.copies_a) s.copy = carver.take<std::uint8_t>(m * static_cast<std::size_t>(s.a_row));
+  if (!s.copies_a && s.whole_groups < s.groups) s.tail = carver.take<std::uint8_t>(4 * m);
+  s.row_sums = carver.take<std::int32_t>(m);
+  s.row_start = carver.take<std::int32_t>(m);
+  if (s.of_each) s.row_factor = carver.take<std::int32_t>(m);
+  for (std::size_t t = 0; t < team; ++t) {
+    const std::size_t columns = columns_of_block(s);
+    if (s.product.packed == nullptr) own[t].block = carver.take<std::uint8_t>(columns * s.groups * 4);
+    own[t].column_start = carver.take<std::int32_t>(columns);
+    if (s.of_each) {
+      own[t].column_term = carver.take<std::int32_t>(s.panels.padded());
+      own[t].column_factor = carver.take<std::int32_t>(s.panels.padded());
+    }
+    own[t].tile = carver.take<std::int32_t>(s.kernel.rows * s.kernel.last_vectors * s.kernel.lanes);
+  }
+}
+
+std::int32_t zero_point_a(const Shared& s, std::size_t i) {
+  const auto& z = s.product.zero_a;
+  return wrapped(modular(z.each.empty() ? z.value : z.each[i]) -
+                 modular(s.kernel.offset_a(s.product.a.is_signed)));
+}
+
+// Rows [begin, end) of A: made what the kernel takes, summed, their corrections.
+void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
+  const auto& p = s.product;
+  const CodesView& a = p.a;
+  const auto row = static_cast<std::ptrdiff_t>(begin);
+  const auto* codes = static_cast<const std::uint8_t*>(a.data) + row * a.row_stride +
+                      static_cast<std::ptrdiff_t>(p.first_k) * a.col_stride;
+  if (s.copies_a || s.sums_a) {
+    s.kernel.rows_of_a({.codes = codes,
+                        .row_stride = a.row_stride,
+                        .k_stride = a.col_stride,
+                        .rows = end - begin,
+                        .k = p.k,
+                        .is_signed = a.is_signed,
+                        .to = s.copies_a ? s.copy + row * s.a_row : nullptr,
+                        .to_row = s.a_row,
+                        .sums = s.row_sums + begin});
+  }
+  if (s.tail != nullptr) {
+    const std::size_t from = s.whole_groups * 4;  // elements are bytes: they are read in place
+    for (std::size_t i = begin; i < end; ++i) {
+      std::uint8_t rest[4] = {};
+      std::memcpy(rest, static_cast<const std::uint8_t*>(a.data) + p.first_k + from +
+                            static_cast<std::ptrdiff_t>(i) * a.row_stride,
+                  p.k - from);
+      std::memcpy(s.tail + 4 * i, rest, 4);
+    }
+  }
+  if (s.of_each) {
+    for (std::size_t i = begin; i < end; ++i) {
+      s.row_start[i] = 0;
+      s.row_factor[i] = zero_point_a(s, i);
+    }
+  } else if (s.sums_a) {
+    for (std::size_t i = begin; i < end; ++i) {
+      s.row_start[i] = wrapped(-modular(s.zero_b) * modular(s.row_sums[i]));
+    }
+  } else {
+    std::fill(s.row_start + begin, s.row_start + end, 0);
+  }
+}
+
+// Block [first, last) of panels: packed, if it is not, with what belongs to its columns.
+const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, std::size_t last) {
+  const auto& p = s.product;
+  const std::size_t width = s.panels.width;
+  const std::size_t bytes = width * s.groups * 4;
+  const std::uint8_t* panels = own.block;
+  if (p.packed != nullptr) {
+    panels = PackedAccess::panels(*p.packed);
+    const std::size_t all_groups = divide_up(p.packed->rows(), s.kernel.group());
+    panels += first * width * all_groups * 4;
+    const std::int64_t* sums = PackedAccess::sums(*p.packed);
+    const std::int32_t offset = s.kernel.offset_b(PackedAccess::is_signed(*p.packed));
+    const std::uint32_t shift = modular(static_cast<std::int64_t>(p.k)) * modular(offset);
+    const std::size_t begin = s.panels.first(first);
+    const std::size_t end = s.panels.first(last - 1) + s.panels.width_of(last - 1);
+    for (std::size_t j = begin; j < end && !p.raw; ++j) {
+      own.column_start[j - begin] = j < p.n ? wrapped(modular(sums[j]) - shift) : 0;
+    }
+  } else {
+    for (std::size_t panel = first; panel < last; ++panel) {
+      const std::size_t j = s.panels.first(panel);
+      s.kernel.pack({.codes = static_cast<const std::uint8_t*>(p.b.data) +
+                              static_cast<std::ptrdiff_t>(j) * p.b.col_stride,
+                     .line_stride = p.b.col_stride,
+                     .k_stride = p.b.row_stride,
+                     .lines = std::min(p.n - j, s.panels.width_of(panel)),
+                     .k = p.k,
+                     .columns = s.panels.width_of(panel),
+                     .is_signed = p.b.is_signed,
+                     .panel = own.block + (panel - first) * bytes,
+                     .sums = own.column_start + (panel - first) * width});
+    }
+  }
+  // What stands there now are sums of elements; what is wanted are starts of sums.
+  const std::size_t begin = s.panels.first(first);
+  const std::size_t columns = s.panels.first(last - 1) + s.panels.width_of(last - 1) - begin;
+  const std::uint32_t depth = modular(static_cast<std::int64_t>(p.k));
+  if (p.raw) {
+    std::fill_n(own.column_start, columns, 0);
+    return panels;
+  }
+  if (!s.of_each) {
+    const std::uint32_t of_zero = depth * modular(s.zero_b);
+    for (std::size_t j = 0; j < columns; ++j) {
+      own.column_start[j] =
+          wrapped(-modular(s.zero_a) * (modular(own.column_start[j]) - of_zero));
+    }
+    return panels;
+  }
+  const bool is_signed = p.packed != nullptr ? PackedAccess::is_signed(*p.packed) : p.b.is_signed;
+  const std::uint32_t offset = modular(s.kernel.offset_b(is_signed));
+  for (std::size_t c = 0; c < columns && begin + c < p.n; ++c) {
+    const std::size_t j = begin + c;
+    const std::uint32_t z =
+        modular(p.zero_b.each.empty() ? p.zero_b.value : p.zero_b.each[j]) - offset;
+    own.column_factor[j] = wrapped(z);
+    own.column_term[j] = wrapped(modular(own.column_start[c]) - depth * z);
+  }
+  std::fill_n(own.column_start, columns, 0);
+  return panels;
+}
+
+// All tiles of rows [begin, end) and panels [first, last).
+void multiply_block(const Shared& s, const Own& own, const Finish& finish,
+                    const std::uint8_t* panels, std::size_t first, std::size_t last,
+                    std::size_t begin, std::size_t end) {
+  const auto& p = s.product;
+  const std::size_t count = divide_up(end - begin, s.kernel.rows);
+  // Rows shared out evenly: a tile of one row would run at an eighth of the speed.
+  const std::size_t least = (end - begin) / count;
+  const std::size_t longer = (end - begin) % count;
+  const std::size_t all_groups =
+      p.packed != nullptr ? divide_up(p.packed->rows(), s.kernel.group()) : s.groups;
+  const bool direct = p.finish_tile == nullptr;
+  TileTask task{};
+  task.a_row = s.a_row;
+  task.groups = s.whole_groups;
+  std::size_t i = begin;
+  for (std::size_t t = 0; t < count; ++t) {
+    const std::size_t rows = least + (t < longer ? 1 : 0);
+    task.a = s.a + static_cast<std::ptrdiff_t>(i) * s.a_row;
+    task.a_tail = s.tail != nullptr ? s.tail + 4 * i : nullptr;
+    task.row_start = s.row_start + i;
+    for (std::size_t panel = first; panel < last; ++panel) {
+      const std::size_t width = s.panels.width_of(panel);
+      const std::size_t j = s.panels.first(panel);
+      task.b = panels + (panel - first) * s.panels.width * all_groups * 4 +
+               p.first_k / s.kernel.group() * width * 4;
+      task.column_start = own.column_start + (panel - first) * s.panels.width;
+      const std::size_t columns = std::min(p.n - j, width);
+      if (direct && columns == width) {
+        task.c = static_cast<std::int32_t*>(finish.out) +
+                 static_cast<std::ptrdiff_t>(i) * finish.row_stride + j;
+        task.c_row = finish.row_stride;
+        s.kernel.tile(task, rows, width / s.kernel.lanes);
+        continue;
+      }
+      task.c = own.tile;
+      task.c_row = static_cast<std::ptrdiff_t>(width);
+      s.kernel.tile(task, rows, width / s.kernel.lanes);
+      if (direct) {
+        for (std::size_t r = 0; r < rows; ++r) {
+          std::memcpy(static_cast<std::int32_t*>(finish.out) +
+                          static_cast<std::ptrdiff_t>(i + r) * finish.row_stride + j,
+                      own.tile + r * width, columns * sizeof(std::int32_t));
+        }
+      } else {
+        p.finish_tile(finish, own.tile, task.c_row, {i, rows, j, columns});
+      }
+    }
+    i += rows;
+  }
+}
+
+void run(Shared& s, const Own& own, std::size_t index, std::size_t team) {
+  prepare_rows(s, s.m * index / team, s.m * (index + 1) / team);
+  if (team > 1) team_barrier();
+  Finish finish = s.product.finish;
+  if (s.of_each) {
+    finish.row_factor = s.row_factor;
+    finish.column_term = own.column_term;
+    finish.row_term = s.row_sums;
+    finish.column_factor = own.column_factor;
+  }
+  const std::size_t blocks = s.cut.column_blocks * s.cut.row_blocks;
+  std::size_t packed = s.cut.column_blocks;  // the block that is in own.block
+  const std::uint8_t* panels = nullptr;
+  while (true) {
+    const std::size_t block = s.next.fetch_add(1, std::memory_order_relaxed);
+    if (block >= blocks) return;
+    const std::size_t column = block / s.cut.row_blocks;
+    const std::size_t first = column * s.cut.block_panels;
+    const std::size_t last = std::min(s.panels.count, first + s.cut.block_panels);
+    if (column != packed) panels = prepare_block(s, own, first, last);
+    packed = column;
+    const std::size_t begin = block % s.cut.row_blocks * s.cut.block_rows;
+    multiply_block(s, own, finish, panels, first, last, begin, std::min(s.m, begin + s.cut.block_rows));
+  }
+}
+
+}  // namespace
+
+Panels::Panels(const Kernel& kernel, std::size_t n) : width(kernel.lanes * kernel.vectors) {
+  const std::size_t lanes = divide_up(n, kernel.lanes);  // vectors, in all
+  count = divide_up(lanes, kernel.vectors);
+  last_width = count == 0 ? 0 : (lanes - (count - 1) * kernel.vectors) * kernel.lanes;
+  // What is left over goes to the panel before it, if that can be as wide.
+  if (count > 1 && last_width + width <= kernel.last_vectors * kernel.lanes) {
+    --count;
+    last_width += width;
+  }
+}
+
+void multiply(const NarrowProduct& product) {
+  const Kernel& kernel = *product.kernel;
+  Shared s{.product = product,
+           .kernel = kernel,
+           .panels = Panels(kernel, product.n),
+           .m = product.a.rows,
+           .groups = divide_up(product.k, kernel.group()),
+           .whole_groups = 0};
+  const bool b_signed =
+      product.packed != nullptr ? PackedAccess::is_signed(*product.packed) : product.b.is_signed;
+  s.zero_a = wrapped(modular(product.zero_a.value) - modular(kernel.offset_a(product.a.is_signed)));
+  s.zero_b = wrapped(modular(product.zero_b.value) - modular(kernel.offset_b(b_signed)));
+  s.of_each = !product.raw && (!product.zero_a.each.empty() || !product.zero_b.each.empty());
+  s.sums_a = !product.raw && (s.of_each || s.zero_b != 0);
+  s.copies_a = kernel.element != 1 || product.a.is_signed != kernel.a_signed ||
+               (product.a.col_stride != 1 && product.k > 1);
+  s.whole_groups = s.copies_a ? s.groups : product.k / kernel.group();
+  // 4096 bytes apart, rows would share a set of the cache: 64 more part them.
+  s.a_row = s.copies_a
+                ? static_cast<std::ptrdiff_t>(round_up(s.groups * 4, 64) +
+                                              (round_up(s.groups * 4, 64) % 1024 == 0 ? 64 : 0))
+                : product.a.row_stride;
+
+  const double work = static_cast<double>(s.m) * static_cast<double>(product.n) *
+                      static_cast<double>(product.k);
+  std::size_t team = work < kWorthATeam ? 1 : static_cast<std::size_t>(threads());
+  const std::size_t panel_bytes = std::max<std::size_t>(1, s.panels.width * s.groups * 4);
+  s.cut = cut(s.panels, panel_bytes, s.m, kernel.rows, team);
+  team = std::min(team, s.cut.column_blocks * s.cut.row_blocks);
+
+  Own one;
+  std::vector<Own> each(team > 1 ? team : 0);
+  Own* const own = team > 1 ? each.data() : &one;
+  Carver counter(nullptr);
+  carve(counter, s, team, own);
+  const Scratch scratch(counter.used());
+  Carver carver(scratch.data());
+  carve(carver, s, team, own);
+  s.a = s.copies_a ? s.copy
+                   : static_cast<const std::uint8_t*>(product.a.data) +
+                         static_cast<std::ptrdiff_t>(product.first_k) * product.a.col_stride;
+  if (team == 1) return run(s, one, 0, 1);
+  run_team(static_cast<int>(team), [&](int index, int size) {
+    run(s, own[index], static_cast<std::size_t>(index), static_cast<std::size_t>(size));
+  });
+}
+
+}  // namespace zeropoint
