@@ -26,7 +26,8 @@ HWY_INLINE void Put(D d, V v, const Finish& how, std::size_t i, std::size_t j, s
   if (count == hn::Lanes(d) && how.col_stride == 1) return hn::StoreU(v, d, to);
   T rest[HWY_MAX_BYTES / sizeof(T)];
   hn::StoreU(v, d, rest);
-  for (std::size_t c = 0; c < count; ++c) to[static_cast<std::ptrdiff_t>(c) * how.col_stride] = rest[c];
+  for (std::size_t c = 0; c < count; ++c)
+    to[static_cast<std::ptrdiff_t>(c) * how.col_stride] = rest[c];
 }
 
 // `count` elements, and zeros; reads no further.
@@ -70,9 +71,8 @@ HWY_INLINE void EachVector(const Finish& how, const std::int32_t* tile, std::ptr
 void FinishInt32(const Finish& how, const std::int32_t* tile, std::ptrdiff_t tile_row,
                  const TilePlace& place) {
   EachVector(how, tile, tile_row, place, [&](std::size_t, std::size_t) HWY_ATTR {
-    return [&](std::size_t i, std::size_t j, std::size_t count, hn::Vec<Int> sum) HWY_ATTR {
-      Put<std::int32_t>(Int(), sum, how, i, j, count);
-    };
+    return [&](std::size_t i, std::size_t j, std::size_t count, hn::Vec<Int> sum)
+               HWY_ATTR { Put<std::int32_t>(Int(), sum, how, i, j, count); };
   });
 }
 
@@ -80,12 +80,11 @@ void FinishFloat32(const Finish& how, const std::int32_t* tile, std::ptrdiff_t t
                    const TilePlace& place) {
   const Real d;
   EachVector(how, tile, tile_row, place, [&](std::size_t j0, std::size_t width) HWY_ATTR {
-    const auto scale_b = how.scales_b == nullptr ? hn::Set(d, how.scale_b)
-                                                 : LoadFirst(d, how.scales_b + j0, width);
+    const auto scale_b =
+        how.scales_b == nullptr ? hn::Set(d, how.scale_b) : LoadFirst(d, how.scales_b + j0, width);
     const auto scale = hn::Mul(hn::Set(d, how.scale_a), scale_b);
     // Adding −0 changes nothing.
-    const auto bias =
-        how.bias == nullptr ? hn::Set(d, -0.0F) : LoadFirst(d, how.bias + j0, width);
+    const auto bias = how.bias == nullptr ? hn::Set(d, -0.0F) : LoadFirst(d, how.bias + j0, width);
     return [&how, d, scale_b, scale, bias](std::size_t i, std::size_t j, std::size_t count,
                                            hn::Vec<Int> sum) HWY_ATTR {
       const auto of_row =
@@ -139,8 +138,8 @@ void Requantize(const Finish& how, const std::int32_t* tile, std::ptrdiff_t tile
     double factor[HWY_MAX_BYTES / sizeof(float)];
     float narrow[HWY_MAX_BYTES / sizeof(float)];
     for (std::size_t c = 0; c < lanes; ++c) {
-      factor[c] = rules.multipliers.empty() || c >= width ? rules.multiplier
-                                                          : rules.multipliers[j0 + c];
+      factor[c] =
+          rules.multipliers.empty() || c >= width ? rules.multiplier : rules.multipliers[j0 + c];
       narrow[c] = static_cast<float>(factor[c]);
     }
     const auto factors = hn::LoadU(d, narrow);
@@ -152,25 +151,25 @@ void Requantize(const Finish& how, const std::int32_t* tile, std::ptrdiff_t tile
 #else
     const auto one_factor = factor[0];
 #endif
-    return [=, &how, &rules](std::size_t i, std::size_t j, std::size_t count,
-                             hn::Vec<Int> sum) HWY_ATTR {
-      auto scaled = hn::Undefined(d);
-      if (rules.scale_in == ScaleIn::float32) {
-        scaled = hn::Mul(factors, hn::ConvertTo(d, sum));
-      } else {
+    return [=, &how, &rules](std::size_t i, std::size_t j, std::size_t count, hn::Vec<Int> sum)
+               HWY_ATTR {
+                 auto scaled = hn::Undefined(d);
+                 if (rules.scale_in == ScaleIn::float32) {
+                   scaled = hn::Mul(factors, hn::ConvertTo(d, sum));
+                 } else {
 #if HWY_TARGET != HWY_SCALAR
-        scaled = hn::Combine(d, ScaleHalf(half, hn::UpperHalf(half, sum), factors_upper),
-                             ScaleHalf(half, hn::LowerHalf(half, sum), factors_lower));
+                   scaled = hn::Combine(d, ScaleHalf(half, hn::UpperHalf(half, sum), factors_upper),
+                                        ScaleHalf(half, hn::LowerHalf(half, sum), factors_lower));
 #else
         scaled = hn::Set(d, static_cast<float>(one_factor * static_cast<double>(hn::GetLane(sum))));
 #endif
-      }
-      const auto rounded = rules.zero_point_before_rounding
-                               ? RoundBy(d, hn::Add(scaled, z), rules.rounding)
-                               : hn::Add(RoundBy(d, scaled, rules.rounding), z);
-      const auto kept = hn::Min(hn::Max(rounded, lo), hi);
-      Put<T>(dt, hn::DemoteTo(dt, hn::ConvertTo(di, kept)), how, i, j, count);
-    };
+                 }
+                 const auto rounded = rules.zero_point_before_rounding
+                                          ? RoundBy(d, hn::Add(scaled, z), rules.rounding)
+                                          : hn::Add(RoundBy(d, scaled, rules.rounding), z);
+                 const auto kept = hn::Min(hn::Max(rounded, lo), hi);
+                 Put<T>(dt, hn::DemoteTo(dt, hn::ConvertTo(di, kept)), how, i, j, count);
+               };
   });
 }
 

@@ -27,8 +27,8 @@ struct Finish {
   Requantization requantization;
 };
 
-/// Finishes rows [i, i + rows) and columns [j, j + columns); `tile` has `tile_row` elements from row
-/// to row, and may be read up to a multiple of 16 columns.
+/// Finishes rows [i, i + rows) and columns [j, j + columns); `tile` has `tile_row` elements from
+/// row to row, and may be read up to a multiple of 16 columns.
 struct TilePlace {
   std::size_t i, rows, j, columns;
 };

@@ -21,15 +21,33 @@ namespace zeropoint {
 
 /// One tile of C = A·B + row_start ⊕ column_start, in 32 bits modulo 2^32.
 struct TileTask {
-  const std::uint8_t* a;            ///< the tile's first row
-  std::ptrdiff_t a_row;             ///< bytes from row to row
-  std::size_t groups;               ///< whole groups of each row
-  const std::uint8_t* a_tail;       ///< rows × 4 bytes: one more, incomplete group; or nullptr
-  const std::uint8_t* b;            ///< the panel, groups (+ 1) × columns × 4 bytes
-  const std::int32_t* row_start;    ///< one a row
-  const std::int32_t* column_start; ///< one a column of the panel
-  std::int32_t* c;                  ///< rows × columns of the panel
-  std::ptrdiff_t c_row;             ///< elements from row to row
+  const std::uint8_t* a;             ///< the tile's first row
+  std::ptrdiff_t a_row;              ///< bytes from row to row
+  std::size_t groups;                ///< whole groups of each row
+  const std::uint8_t* a_tail;        ///< rows × 4 bytes: one more, incomplete group; or nullptr
+  const std::uint8_t* b;             ///< the panel, groups (+ 1) × columns × 4 bytes
+  const std::int32_t* row_start;     ///< one a row
+  const std::int32_t* column_start;  ///< one a column of the panel
+  std::int32_t* c;                   ///< rows × columns of the panel
+  std::ptrdiff_t c_row;              ///< elements from row to row
+};
+
+/// An output that a kernel makes of a tile's sums itself, without a detour through memory.
+enum class TileOutput {
+  int32,    ///< S
+  float32,  ///< scale_j · S + bias_j, each step rounded to float32
+  int8      ///< or uint8: z + clamp(round half to even(scale_j · S), lo − z, hi − z)
+};
+
+/// What that takes. Columns beyond the output's last are left alone.
+struct TileFinish {
+  void* out;                 ///< the tile's first element
+  std::ptrdiff_t out_row;    ///< elements from row to row
+  const float* scale;        ///< one a column of the panel
+  const float* bias;         ///< one a column of the panel
+  float lo, hi;              ///< lo − z and hi − z
+  std::int32_t zero_point;   ///< z
+  std::uint32_t last_lanes;  ///< bit i: column i of the last vector is in the output
 };
 
 /// Lines of codes to be laid out for a kernel: columns of B for a panel.
@@ -37,38 +55,41 @@ struct PackTask {
   const void* codes;           ///< 8-bit codes: element l of line j at j·line_stride + l·k_stride
   std::ptrdiff_t line_stride;  ///< in elements
   std::ptrdiff_t k_stride;
-  std::size_t lines;           ///< at most the panel's columns; the others become 0
+  std::size_t lines;  ///< at most the panel's columns; the others become 0
   std::size_t k;
-  std::size_t columns;         ///< of the panel
-  bool is_signed;              ///< whether codes are int8
+  std::size_t columns;  ///< of the panel
+  bool is_signed;       ///< whether codes are int8
   std::uint8_t* panel;
-  std::int32_t* sums;          ///< one a column: Σ of what the panel holds, modulo 2^32
+  std::int32_t* sums;  ///< one a column: Σ of what the panel holds, modulo 2^32
 };
 
 /// Rows of A: made into what the kernel takes, unless they are that already, and summed.
 struct RowTask {
-  const void* codes;           ///< 8-bit codes: element l of row i at i·row_stride + l·k_stride
-  std::ptrdiff_t row_stride;   ///< in elements
+  const void* codes;          ///< 8-bit codes: element l of row i at i·row_stride + l·k_stride
+  std::ptrdiff_t row_stride;  ///< in elements
   std::ptrdiff_t k_stride;
   std::size_t rows;
   std::size_t k;
   bool is_signed;
-  std::uint8_t* to;            ///< the rows, `to_row` bytes apart; nullptr: sum only
-  std::ptrdiff_t to_row;       ///< a whole number of groups, the last filled up with anything
-  std::int32_t* sums;          ///< one a row: Σ of the elements, modulo 2^32
+  std::uint8_t* to;       ///< the rows, `to_row` bytes apart; nullptr: sum only
+  std::ptrdiff_t to_row;  ///< a whole number of groups, the last filled up with anything
+  std::int32_t* sums;     ///< one a row: Σ of the elements, modulo 2^32
 };
 
 /// One instruction set's product. Functions neither check nor allocate.
 struct Kernel {
-  std::string_view name;        ///< A's, B's and the sum's type, the tile, the instruction set
-  bool (*supported)() noexcept; ///< by this processor
-  std::size_t element;          ///< bytes of an element of A and B: 1 or 2
-  bool a_signed, b_signed;      ///< of 8-bit elements; those of 16 bits are signed
-  std::size_t rows;             ///< of a tile, at most
-  std::size_t lanes;            ///< columns are a multiple of this
-  std::size_t vectors;          ///< a panel has this many times `lanes` columns,
-  std::size_t last_vectors;     ///< the last one up to so many
+  std::string_view name;         ///< A's, B's and the sum's type, the tile, the instruction set
+  bool (*supported)() noexcept;  ///< by this processor
+  std::size_t element;           ///< bytes of an element of A and B: 1 or 2
+  bool a_signed, b_signed;       ///< of 8-bit elements; those of 16 bits are signed
+  std::size_t rows;              ///< of a tile, at most
+  std::size_t lanes;             ///< columns are a multiple of this
+  std::size_t vectors;           ///< a panel has this many times `lanes` columns,
+  std::size_t last_vectors;      ///< the last one up to so many
   void (*tile)(const TileTask& task, std::size_t rows, std::size_t vectors) noexcept;
+  /// The same, and what becomes of it; nullptr: the driver finishes tiles in memory.
+  void (*tile_and_finish)(const TileTask& task, const TileFinish& finish, TileOutput as,
+                          std::size_t rows, std::size_t vectors) noexcept = nullptr;
   void (*pack)(const PackTask& task) noexcept;
   void (*rows_of_a)(const RowTask& task) noexcept;
 

@@ -1,5 +1,3 @@
-#include "gemm/kernel.hpp"
-
 #include <atomic>
 #include <cstdlib>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "zeropoint/core/words.hpp"
 #include "zeropoint/gemm/kernels.hpp"
 
+#include "gemm/kernel.hpp"
 #include "gemm/kernel_rows.hpp"
 
 namespace zeropoint {
@@ -19,7 +18,8 @@ constexpr const Kernel* kKernels[] = {
 #if defined(__x86_64__)
     &kernel_avx512vnni,
 #elif defined(__aarch64__)
-    &kernel_neondot, &kernel_neon,
+    &kernel_neondot,
+    &kernel_neon,
 #endif
     &kernel_portable,
 };
@@ -31,7 +31,8 @@ const Kernel& named(std::string_view name, std::string_view where) {
   for (const Kernel* kernel : kKernels) {
     if (name == kernel->name) {
       if (kernel->supported()) return *kernel;
-      throw InputError(fmt::format("{}: expected a kernel for this processor, found {}", where, name));
+      throw InputError(
+          fmt::format("{}: expected a kernel for this processor, found {}", where, name));
     }
     known.push_back(kernel->name);
   }

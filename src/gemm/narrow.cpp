@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <unistd.h>
 #include <vector>
@@ -30,6 +31,9 @@ constexpr std::size_t round_up(std::size_t x, std::size_t to) { return (x + to -
 constexpr std::size_t divide_up(std::size_t x, std::size_t by) { return (x + by - 1) / by; }
 constexpr std::uint32_t modular(std::int64_t x) { return static_cast<std::uint32_t>(x); }
 constexpr std::int32_t wrapped(std::uint32_t x) { return static_cast<std::int32_t>(x); }
+
+// Of a panel, whatever the kernel.
+constexpr std::size_t kMostColumns = 64;
 
 // Some 20 microseconds of one thread: waking another takes one to ten.
 constexpr double kWorthATeam = 4e6;
@@ -81,6 +85,7 @@ struct Shared {
   std::int32_t zero_a = 0, zero_b = 0;  // of elements, where one is that of all
   bool sums_a = false;
   bool of_each = false;  // corrections are made when finishing
+  bool fused = false;    // the kernel finishes
 
   std::uint8_t* copy = nullptr;
   std::uint8_t* tail = nullptr;
@@ -96,11 +101,22 @@ struct Own {
   std::int32_t* column_start = nullptr;
   std::int32_t* column_term = nullptr;  // of all columns, filled where a block was prepared
   std::int32_t* column_factor = nullptr;
-  std::int32_t* tile = nullptr;
+  float* scale = nullptr;  // of the block's columns
+  float* bias = nullptr;
+  std::int32_t* tiles = nullptr;  // of some panels, side by side
 };
 
 std::size_t columns_of_block(const Shared& s) {
   return s.cut.block_panels * s.panels.width + s.panels.last_width;
+}
+
+// How many panels are finished together: few enough to stay in the first-level cache.
+std::size_t panels_of_tiles(const Shared& s) {
+  return std::max<std::size_t>(1, 128 / s.panels.width);
+}
+
+std::size_t columns_of_tiles(const Shared& s) {
+  return (panels_of_tiles(s) - 1) * s.panels.width + std::max(s.panels.width, s.panels.last_width);
 }
 
 void carve(Carver& carver, Shared& s, std::size_t team, Own* own) {
@@ -112,13 +128,19 @@ void carve(Carver& carver, Shared& s, std::size_t team, Own* own) {
   if (s.of_each) s.row_factor = carver.take<std::int32_t>(m);
   for (std::size_t t = 0; t < team; ++t) {
     const std::size_t columns = columns_of_block(s);
-    if (s.product.packed == nullptr) own[t].block = carver.take<std::uint8_t>(columns * s.groups * 4);
+    if (s.product.packed == nullptr)
+      own[t].block = carver.take<std::uint8_t>(columns * s.groups * 4);
     own[t].column_start = carver.take<std::int32_t>(columns);
     if (s.of_each) {
       own[t].column_term = carver.take<std::int32_t>(s.panels.padded());
       own[t].column_factor = carver.take<std::int32_t>(s.panels.padded());
     }
-    own[t].tile = carver.take<std::int32_t>(s.kernel.rows * s.kernel.last_vectors * s.kernel.lanes);
+    if (s.fused) {
+      own[t].scale = carver.take<float>(columns);
+      own[t].bias = carver.take<float>(columns);
+    } else {
+      own[t].tiles = carver.take<std::int32_t>(s.kernel.rows * columns_of_tiles(s));
+    }
   }
 }
 
@@ -150,8 +172,9 @@ void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
     const std::size_t from = s.whole_groups * 4;  // elements are bytes: they are read in place
     for (std::size_t i = begin; i < end; ++i) {
       std::uint8_t rest[4] = {};
-      std::memcpy(rest, static_cast<const std::uint8_t*>(a.data) + p.first_k + from +
-                            static_cast<std::ptrdiff_t>(i) * a.row_stride,
+      std::memcpy(rest,
+                  static_cast<const std::uint8_t*>(a.data) + p.first_k + from +
+                      static_cast<std::ptrdiff_t>(i) * a.row_stride,
                   p.k - from);
       std::memcpy(s.tail + 4 * i, rest, 4);
     }
@@ -170,11 +193,63 @@ void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
   }
 }
 
+// Some rows of B at a time for all panels of the block: lines of memory that a panel does not use
+// up are still in a cache for the next one.
+void pack_block(const Shared& s, const Own& own, std::size_t first, std::size_t last) {
+  const auto& p = s.product;
+  constexpr std::size_t kRowsAtOnce = 64;
+  const std::size_t depth =
+      p.b.col_stride == 1 && last - first > 1 ? kRowsAtOnce : std::max<std::size_t>(1, p.k);
+  for (std::size_t l = 0; l == 0 || l < p.k; l += depth) {
+    for (std::size_t panel = first; panel < last; ++panel) {
+      const std::size_t j = s.panels.first(panel);
+      const std::size_t width = s.panels.width_of(panel);
+      std::int32_t* const sums = own.column_start + (panel - first) * s.panels.width;
+      std::int32_t of_part[kMostColumns];
+      s.kernel.pack({.codes = static_cast<const std::uint8_t*>(p.b.data) +
+                              static_cast<std::ptrdiff_t>(j) * p.b.col_stride +
+                              static_cast<std::ptrdiff_t>(l) * p.b.row_stride,
+                     .line_stride = p.b.col_stride,
+                     .k_stride = p.b.row_stride,
+                     .lines = std::min(p.n - j, width),
+                     .k = std::min(depth, p.k - l),
+                     .columns = width,
+                     .is_signed = p.b.is_signed,
+                     .panel = own.block + (panel - first) * s.panels.width * s.groups * 4 +
+                              l / s.kernel.group() * width * 4,
+                     .sums = l == 0 ? sums : of_part});
+      for (std::size_t c = 0; c < width && l != 0; ++c) {
+        sums[c] = wrapped(modular(sums[c]) + modular(of_part[c]));
+      }
+    }
+  }
+}
+
 // Block [first, last) of panels: packed, if it is not, with what belongs to its columns.
+// What a kernel that finishes takes for each column of a block.
+void prepare_finish(const Shared& s, const Own& own, std::size_t begin, std::size_t columns) {
+  const Finish& finish = s.product.finish;
+  const Requantization& rules = finish.requantization;
+  const std::size_t valid = std::min(columns, s.product.n - begin);
+  if (s.product.as == FinishAs::float32) {
+    for (std::size_t c = 0; c < valid; ++c) {
+      own.scale[c] = finish.scale_a *
+                     (finish.scales_b == nullptr ? finish.scale_b : finish.scales_b[begin + c]);
+    }
+    // Adding −0 changes nothing.
+    if (finish.bias == nullptr) std::fill_n(own.bias, columns, -0.0F);
+    if (finish.bias != nullptr) std::copy_n(finish.bias + begin, valid, own.bias);
+  } else if (s.product.as != FinishAs::int32) {
+    for (std::size_t c = 0; c < valid; ++c) {
+      own.scale[c] = static_cast<float>(rules.multipliers.empty() ? rules.multiplier
+                                                                  : rules.multipliers[begin + c]);
+    }
+  }
+}
+
 const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, std::size_t last) {
   const auto& p = s.product;
   const std::size_t width = s.panels.width;
-  const std::size_t bytes = width * s.groups * 4;
   const std::uint8_t* panels = own.block;
   if (p.packed != nullptr) {
     panels = PackedAccess::panels(*p.packed);
@@ -189,24 +264,13 @@ const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, 
       own.column_start[j - begin] = j < p.n ? wrapped(modular(sums[j]) - shift) : 0;
     }
   } else {
-    for (std::size_t panel = first; panel < last; ++panel) {
-      const std::size_t j = s.panels.first(panel);
-      s.kernel.pack({.codes = static_cast<const std::uint8_t*>(p.b.data) +
-                              static_cast<std::ptrdiff_t>(j) * p.b.col_stride,
-                     .line_stride = p.b.col_stride,
-                     .k_stride = p.b.row_stride,
-                     .lines = std::min(p.n - j, s.panels.width_of(panel)),
-                     .k = p.k,
-                     .columns = s.panels.width_of(panel),
-                     .is_signed = p.b.is_signed,
-                     .panel = own.block + (panel - first) * bytes,
-                     .sums = own.column_start + (panel - first) * width});
-    }
+    pack_block(s, own, first, last);
   }
   // What stands there now are sums of elements; what is wanted are starts of sums.
   const std::size_t begin = s.panels.first(first);
   const std::size_t columns = s.panels.first(last - 1) + s.panels.width_of(last - 1) - begin;
   const std::uint32_t depth = modular(static_cast<std::int64_t>(p.k));
+  if (s.fused) prepare_finish(s, own, begin, columns);
   if (p.raw) {
     std::fill_n(own.column_start, columns, 0);
     return panels;
@@ -214,8 +278,7 @@ const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, 
   if (!s.of_each) {
     const std::uint32_t of_zero = depth * modular(s.zero_b);
     for (std::size_t j = 0; j < columns; ++j) {
-      own.column_start[j] =
-          wrapped(-modular(s.zero_a) * (modular(own.column_start[j]) - of_zero));
+      own.column_start[j] = wrapped(-modular(s.zero_a) * (modular(own.column_start[j]) - of_zero));
     }
     return panels;
   }
@@ -237,48 +300,58 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
                     const std::uint8_t* panels, std::size_t first, std::size_t last,
                     std::size_t begin, std::size_t end) {
   const auto& p = s.product;
+  const auto finish_tiles = s.fused ? nullptr : finish_tile(p.as, finish.requantization);
   const std::size_t count = divide_up(end - begin, s.kernel.rows);
   // Rows shared out evenly: a tile of one row would run at an eighth of the speed.
   const std::size_t least = (end - begin) / count;
   const std::size_t longer = (end - begin) % count;
   const std::size_t all_groups =
       p.packed != nullptr ? divide_up(p.packed->rows(), s.kernel.group()) : s.groups;
-  const bool direct = p.finish_tile == nullptr;
   TileTask task{};
   task.a_row = s.a_row;
   task.groups = s.whole_groups;
+  const Requantization& rules = finish.requantization;
+  TileFinish fused{.out_row = finish.row_stride,
+                   .lo = static_cast<float>(rules.lo - rules.zero_point),
+                   .hi = static_cast<float>(rules.hi - rules.zero_point),
+                   .zero_point = rules.zero_point};
+  const TileOutput output = p.as == FinishAs::int32     ? TileOutput::int32
+                            : p.as == FinishAs::float32 ? TileOutput::float32
+                                                        : TileOutput::int8;
+  const std::size_t out_element = output == TileOutput::int8 ? 1 : 4;
   std::size_t i = begin;
   for (std::size_t t = 0; t < count; ++t) {
     const std::size_t rows = least + (t < longer ? 1 : 0);
     task.a = s.a + static_cast<std::ptrdiff_t>(i) * s.a_row;
     task.a_tail = s.tail != nullptr ? s.tail + 4 * i : nullptr;
     task.row_start = s.row_start + i;
+    std::size_t waiting = first;  // the first panel whose tile is not finished
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t width = s.panels.width_of(panel);
       const std::size_t j = s.panels.first(panel);
-      task.b = panels + (panel - first) * s.panels.width * all_groups * 4 +
-               p.first_k / s.kernel.group() * width * 4;
-      task.column_start = own.column_start + (panel - first) * s.panels.width;
-      const std::size_t columns = std::min(p.n - j, width);
-      if (direct && columns == width) {
-        task.c = static_cast<std::int32_t*>(finish.out) +
-                 static_cast<std::ptrdiff_t>(i) * finish.row_stride + j;
-        task.c_row = finish.row_stride;
-        s.kernel.tile(task, rows, width / s.kernel.lanes);
+      const std::size_t vectors = width / s.kernel.lanes;
+      const std::size_t c = (panel - first) * s.panels.width;
+      task.b = panels + c * all_groups * 4 + p.first_k / s.kernel.group() * width * 4;
+      task.column_start = own.column_start + c;
+      if (s.fused) {
+        fused.out =
+            static_cast<std::uint8_t*>(finish.out) +
+            (static_cast<std::ptrdiff_t>(i) * finish.row_stride + static_cast<std::ptrdiff_t>(j)) *
+                static_cast<std::ptrdiff_t>(out_element);
+        fused.scale = own.scale + c;
+        fused.bias = own.bias + c;
+        const std::size_t missing = j + width > p.n ? j + width - p.n : 0;
+        fused.last_lanes = ~std::uint32_t{0} >> (32 - s.kernel.lanes + missing);
+        s.kernel.tile_and_finish(task, fused, output, rows, vectors);
         continue;
       }
-      task.c = own.tile;
-      task.c_row = static_cast<std::ptrdiff_t>(width);
-      s.kernel.tile(task, rows, width / s.kernel.lanes);
-      if (direct) {
-        for (std::size_t r = 0; r < rows; ++r) {
-          std::memcpy(static_cast<std::int32_t*>(finish.out) +
-                          static_cast<std::ptrdiff_t>(i + r) * finish.row_stride + j,
-                      own.tile + r * width, columns * sizeof(std::int32_t));
-        }
-      } else {
-        p.finish_tile(finish, own.tile, task.c_row, {i, rows, j, columns});
-      }
+      task.c = own.tiles + (panel - waiting) * s.panels.width;
+      task.c_row = static_cast<std::ptrdiff_t>(columns_of_tiles(s));
+      s.kernel.tile(task, rows, vectors);
+      if (panel + 1 - waiting < panels_of_tiles(s) && panel + 1 < last) continue;
+      const std::size_t from = s.panels.first(waiting);
+      finish_tiles(finish, own.tiles, task.c_row, {i, rows, from, std::min(p.n, j + width) - from});
+      waiting = panel + 1;
     }
     i += rows;
   }
@@ -306,7 +379,8 @@ void run(Shared& s, const Own& own, std::size_t index, std::size_t team) {
     if (column != packed) panels = prepare_block(s, own, first, last);
     packed = column;
     const std::size_t begin = block % s.cut.row_blocks * s.cut.block_rows;
-    multiply_block(s, own, finish, panels, first, last, begin, std::min(s.m, begin + s.cut.block_rows));
+    multiply_block(s, own, finish, panels, first, last, begin,
+                   std::min(s.m, begin + s.cut.block_rows));
   }
 }
 
@@ -323,6 +397,30 @@ Panels::Panels(const Kernel& kernel, std::size_t n) : width(kernel.lanes * kerne
   }
 }
 
+namespace {
+
+// Whether the kernel can make this output itself.
+bool fuses(const Shared& s) {
+  const NarrowProduct& p = s.product;
+  if (s.kernel.tile_and_finish == nullptr || s.of_each || p.finish.col_stride != 1) return false;
+  const Requantization& rules = p.finish.requantization;
+  switch (p.as) {
+    case FinishAs::int32:
+      return true;
+    case FinishAs::float32:
+      return p.finish.scales_a == nullptr;
+    case FinishAs::int8:
+    case FinishAs::uint8:
+      // Clamping before adding the zero point is the same while float32 adds it exactly.
+      return rules.scale_in == ScaleIn::float32 && rules.rounding == Rounding::half_even &&
+             !rules.zero_point_before_rounding && std::abs(rules.zero_point) <= 1 << 20;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 void multiply(const NarrowProduct& product) {
   const Kernel& kernel = *product.kernel;
   Shared s{.product = product,
@@ -337,6 +435,7 @@ void multiply(const NarrowProduct& product) {
   s.zero_b = wrapped(modular(product.zero_b.value) - modular(kernel.offset_b(b_signed)));
   s.of_each = !product.raw && (!product.zero_a.each.empty() || !product.zero_b.each.empty());
   s.sums_a = !product.raw && (s.of_each || s.zero_b != 0);
+  s.fused = fuses(s);
   s.copies_a = kernel.element != 1 || product.a.is_signed != kernel.a_signed ||
                (product.a.col_stride != 1 && product.k > 1);
   s.whole_groups = s.copies_a ? s.groups : product.k / kernel.group();
@@ -346,8 +445,8 @@ void multiply(const NarrowProduct& product) {
                                               (round_up(s.groups * 4, 64) % 1024 == 0 ? 64 : 0))
                 : product.a.row_stride;
 
-  const double work = static_cast<double>(s.m) * static_cast<double>(product.n) *
-                      static_cast<double>(product.k);
+  const double work =
+      static_cast<double>(s.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
   std::size_t team = work < kWorthATeam ? 1 : static_cast<std::size_t>(threads());
   const std::size_t panel_bytes = std::max<std::size_t>(1, s.panels.width * s.groups * 4);
   s.cut = cut(s.panels, panel_bytes, s.m, kernel.rows, team);

@@ -1,7 +1,8 @@
 #pragma once
+#include "zeropoint/gemm/operand.hpp"
+
 #include "gemm/finish.hpp"
 #include "gemm/kernel.hpp"
-#include "zeropoint/gemm/operand.hpp"
 
 namespace zeropoint {
 
@@ -44,9 +45,8 @@ struct NarrowProduct {
   std::size_t first_k = 0, k = 0;
   /// Sums of the kernel's elements as they are: neither offsets nor zero points are taken off.
   bool raw = false;
+  FinishAs as = FinishAs::int32;
   Finish finish = {};
-  /// nullptr: 32-bit sums, whose columns lie side by side.
-  FinishTile<std::int32_t> finish_tile = nullptr;
 };
 void multiply(const NarrowProduct& product);
 

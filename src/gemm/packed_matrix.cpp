@@ -36,8 +36,8 @@ PackedMatrix::PackedMatrix(const Operand& b)
       zero_points_(b.zero_point.each.begin(), b.zero_point.each.end()),
       sums_(b.codes.cols) {
   if (b.codes.bytes != 1) {
-    throw InputError(fmt::format("packed matrix: expected codes of 8 bits, found {}",
-                                 8 * b.codes.bytes));
+    throw InputError(
+        fmt::format("packed matrix: expected codes of 8 bits, found {}", 8 * b.codes.bytes));
   }
   if (!zero_points_.empty() && zero_points_.size() != cols_) {
     throw InputError(fmt::format(

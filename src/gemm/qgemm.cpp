@@ -29,11 +29,25 @@ Product product_of(const Operand& a, const RightOperand& b) {
   const PackedMatrix* packed = b.packed;
   if (packed != nullptr) {
     const bool is_signed = PackedAccess::is_signed(*packed);
-    return {a, b, a.codes.rows, a.codes.cols, packed->cols(), packed->rows(), is_signed, 1,
+    return {a,
+            b,
+            a.codes.rows,
+            a.codes.cols,
+            packed->cols(),
+            packed->rows(),
+            is_signed,
+            1,
             PackedAccess::zero_points(*packed)};
   }
   const CodesView& codes = b.plain.codes;
-  return {a, b, a.codes.rows, a.codes.cols, codes.cols, codes.rows, codes.is_signed, codes.bytes,
+  return {a,
+          b,
+          a.codes.rows,
+          a.codes.cols,
+          codes.cols,
+          codes.rows,
+          codes.is_signed,
+          codes.bytes,
           b.plain.zero_point};
 }
 
@@ -50,8 +64,8 @@ Product product_of(const Operand& a, const RightOperand& b) {
 }
 
 [[noreturn, gnu::cold]] void refuse_output(const Product& p, std::size_t rows, std::size_t cols) {
-  throw InputError(fmt::format("product: expected an output of {}x{}, found {}x{}", p.m, p.n, rows,
-                               cols));
+  throw InputError(
+      fmt::format("product: expected an output of {}x{}, found {}x{}", p.m, p.n, rows, cols));
 }
 
 void check(const Product& p, std::size_t rows, std::size_t cols) {
@@ -101,7 +115,7 @@ void multiply_wide(const Product& p, const FinishRows& finish) {
   multiply(WideProduct{p.a.codes, p.a.zero_point, p.b, p.zero_b, p.n}, finish);
 }
 
-void multiply_narrow(const Product& p, const Finish& finish, FinishTile<std::int32_t> finish_tile) {
+void multiply_narrow(FinishAs as, const Product& p, const Finish& finish) {
   const PackedMatrix* packed = p.b.packed;
   multiply(NarrowProduct{.kernel = packed != nullptr ? &PackedAccess::kernel(*packed) : &kernel(),
                          .a = p.a.codes,
@@ -111,8 +125,8 @@ void multiply_narrow(const Product& p, const Finish& finish, FinishTile<std::int
                          .zero_b = p.zero_b,
                          .n = p.n,
                          .k = p.k,
-                         .finish = finish,
-                         .finish_tile = finish_tile});
+                         .as = as,
+                         .finish = finish});
 }
 
 template <class T>
@@ -126,7 +140,7 @@ Finish finish_to(MatrixView<T> y) {
 
 void multiply_as(FinishAs as, const Product& p, const Finish& finish) {
   if (p.m == 0 || p.n == 0) return;
-  if (is_narrow(p)) return multiply_narrow(p, finish, finish_tile(as, finish.requantization));
+  if (is_narrow(p)) return multiply_narrow(as, p, finish);
   const auto finish_block = finish_wide(as);
   multiply_wide(p, [&](std::size_t i, std::size_t rows, const std::int64_t* sums) {
     finish_block(finish, sums, static_cast<std::ptrdiff_t>(p.n), {i, rows, 0, p.n});
@@ -144,6 +158,13 @@ void check_requantization(const Requantization& how, std::size_t n) {
   if (!how.multipliers.empty() && how.multipliers.size() != n) {
     refuse_count("multiplier", "columns", n, how.multipliers.size());
   }
+  const auto refuse_unless_finite = [](double multiplier) {
+    if (!std::isfinite(multiplier)) {
+      throw InputError(fmt::format("product: expected finite multipliers, found {}", multiplier));
+    }
+  };
+  refuse_unless_finite(how.multiplier);
+  std::ranges::for_each(how.multipliers, refuse_unless_finite);
 }
 
 template <class T>
@@ -164,12 +185,7 @@ void qgemm(const Operand& a, const RightOperand& b, MatrixView<std::int32_t> y) 
   check(p, y.rows, y.cols);
   if (p.m == 0 || p.n == 0) return;
   const Finish finish = finish_to(y);
-  if (is_narrow(p)) {
-    const bool of_each = !p.a.zero_point.each.empty() || !p.zero_b.each.empty();
-    const bool direct = y.col_stride == 1 && !of_each;
-    return multiply_narrow(
-        p, finish, direct ? nullptr : finish_tile(FinishAs::int32, finish.requantization));
-  }
+  if (is_narrow(p)) return multiply_narrow(FinishAs::int32, p, finish);
   multiply_wide(p, [&](std::size_t i, std::size_t rows, const std::int64_t* sums) {
     for (std::size_t e = 0; e < rows * p.n; ++e) {
       if (sums[e] != static_cast<std::int32_t>(sums[e])) {
@@ -203,8 +219,9 @@ void qgemm(const Operand& a, const RightOperand& b, const Dequantization& how,
     refuse_count("scale of B", "columns", p.n, how.b.each.size());
   }
   if (!how.bias.empty() && how.bias.size() != p.n) {
-    throw InputError(fmt::format("product: expected no bias or one for each of the {} columns, found {}",
-                                 p.n, how.bias.size()));
+    throw InputError(
+        fmt::format("product: expected no bias or one for each of the {} columns, found {}", p.n,
+                    how.bias.size()));
   }
   Finish finish = finish_to(y);
   finish.scale_a = how.a.value;

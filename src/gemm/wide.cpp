@@ -123,12 +123,12 @@ void multiply(const WideProduct& product, const FinishRows& finish) {
               rows, 1,
               [&](std::size_t first, std::size_t end) {
                 for (std::size_t r = first; r < end; ++r) {
-                  // Σ ab = Σ (a − o_a)(b − o_b) + o_a Σ b + o_b Σ a − k·o_a·o_b, the last three once.
+                  // Σ ab = Σ (a − o_a)(b − o_b) + o_a Σ b + o_b Σ a − k·o_a·o_b, the last three
+                  // once.
                   const std::int64_t of_row = row_sums[r * limbs_a.size() + x];
-                  const std::uint64_t shift =
-                      last ? modular(offset_b) * modular(of_row) -
-                                 k * modular(offset_a) * modular(offset_b)
-                           : 0;
+                  const std::uint64_t shift = last ? modular(offset_b) * modular(of_row) -
+                                                         k * modular(offset_a) * modular(offset_b)
+                                                   : 0;
                   for (std::size_t j = 0; j < n; ++j) {
                     const std::uint64_t of_column =
                         last ? modular(offset_a) * modular(of_columns[j]) : 0;

@@ -17,8 +17,7 @@ struct WideProduct {
 
 /// Called for blocks of rows [i, i + rows), in order, from the calling thread; `sums` is S there,
 /// rows × n.
-using FinishRows =
-    std::function<void(std::size_t i, std::size_t rows, const std::int64_t* sums)>;
+using FinishRows = std::function<void(std::size_t i, std::size_t rows, const std::int64_t* sums)>;
 void multiply(const WideProduct& product, const FinishRows& finish);
 
 }  // namespace zeropoint

@@ -12,14 +12,13 @@ namespace zeropoint {
 
 template <class T>
 concept Code = std::same_as<T, std::int8_t> || std::same_as<T, std::uint8_t> ||
-               std::same_as<T, std::int16_t> || std::same_as<T, std::uint16_t>;
+    std::same_as<T, std::int16_t> || std::same_as<T, std::uint16_t>;
 
 /// A view of codes of any of the four types; strides in elements.
 struct CodesView {
   CodesView() = default;
   template <class T>
-    requires Code<std::remove_const_t<T>>
-  CodesView(MatrixView<T> view)
+  requires Code<std::remove_const_t<T>> CodesView(MatrixView<T> view)
       : data(view.data),
         rows(view.rows),
         cols(view.cols),
@@ -48,8 +47,8 @@ struct ZeroPoints {
 /// An operand of the product, not owned: real = scale · (code − zero_point).
 struct Operand {
   template <class View>
-    requires std::convertible_to<View, CodesView>
-  Operand(View view, ZeroPoints zero_points = 0) : codes(view), zero_point(zero_points) {}
+  requires std::convertible_to<View, CodesView> Operand(View view, ZeroPoints zero_points = 0)
+      : codes(view), zero_point(zero_points) {}
 
   CodesView codes;
   ZeroPoints zero_point;
@@ -92,8 +91,8 @@ struct RightOperand {
   RightOperand(const PackedMatrix& matrix) : packed(&matrix) {}
   RightOperand(const Operand& b) : plain(b) {}
   template <class View>
-    requires std::convertible_to<View, CodesView>
-  RightOperand(View view, ZeroPoints zero_points = 0) : plain(view, zero_points) {}
+  requires std::convertible_to<View, CodesView> RightOperand(View view, ZeroPoints zero_points = 0)
+      : plain(view, zero_points) {}
 
   const PackedMatrix* packed = nullptr;
   Operand plain{CodesView{}};

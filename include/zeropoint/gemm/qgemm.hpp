@@ -42,8 +42,7 @@ struct Dequantization {
   std::span<const float> bias = {};  ///< empty, or one a column
 };
 
-void qgemm(const Operand& a, const RightOperand& b, const Dequantization& how,
-           MatrixView<float> y);
+void qgemm(const Operand& a, const RightOperand& b, const Dequantization& how, MatrixView<float> y);
 
 /// y_q,ij = requantize(S_ij). Throws InputError unless lo ≤ hi are codes of the output's type.
 void qgemm(const Operand& a, const RightOperand& b, const Requantization& how,
