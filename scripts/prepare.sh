@@ -8,9 +8,10 @@ root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 say() { printf 'zeropoint: %s\n' "$*" >&2; }
 
 # install_packages KIND…: installs what packages.txt names for those kinds and is not there.
-# A row may name alternatives, `a|b`: any of them serves, the first is installed.
+# A row may name alternatives, `a|b`: any of them serves, the first is installed; and a machine,
+# `kind/x86_64`: others go without.
 install_packages() {
-  local kinds=" $* "
+  local kinds=" $* ${*/%//$HOSTTYPE} "
   local names kind purpose name have missing=() reasons=()
   # Not Debian's: the user brings the libraries, and CMake names the one that it cannot find.
   command -v dpkg-query >/dev/null || return 0

@@ -1,3 +1,8 @@
+// Vectors whose size the compiler does not know cannot be captured by lambdas, as they are below.
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#endif
+
 // Compiled once for each instruction set by Highway; the best is chosen at run time.
 #include <algorithm>
 #include <cstring>
@@ -115,7 +120,7 @@ HWY_INLINE V RoundBy(Real d, V v, Rounding rule) {
 #if HWY_TARGET != HWY_SCALAR
 // float32(double(sum) · multipliers), for one half of the lanes.
 template <class DHalf, class Sum, class Factor>
-HWY_INLINE auto ScaleHalf(DHalf half, Sum sum, const Factor& factor) {
+HWY_INLINE auto ScaleHalf(DHalf, Sum sum, const Factor& factor) {
   const hn::Rebind<double, DHalf> dd;
   const hn::Rebind<float, DHalf> df;
   return hn::DemoteTo(df, hn::Mul(hn::PromoteTo(dd, sum), factor));

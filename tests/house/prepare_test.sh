@@ -14,6 +14,8 @@ old|renamed   build  has two names
 needed        build  the build's sake
 tested        test   the tests' sake
 ROWS
+printf '%s\n' "foreign test/$HOSTTYPE this machine's sake" 'absent test/pdp11 that of another' \
+  >>"$work/project/packages.txt"
 printf '%s\n' '#!/bin/sh' 'printf "installed here\ninstalled renamed\nconfig-files needed\n"' >"$work/bin/dpkg-query"
 # shellcheck disable=SC2016 # for the script that is written
 printf '%s\n' '#!/bin/sh' 'echo "$@" >>"'"$work"'/calls"' >"$work/bin/apt-get"
@@ -46,7 +48,7 @@ expect "one missing, asked for" "$asked" "needed"
 expect "one missing, said" "$said" "zeropoint: installing needed (the build's sake)"
 
 try build test
-expect "two kinds, asked for" "$asked" "needed tested"
+expect "two kinds, asked for" "$asked" "needed tested foreign"
 
 printf '%s\n' '#!/bin/sh' 'printf "installed here\ninstalled needed\n"' >"$work/bin/dpkg-query"
 try build
