@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <variant>
 
 #include "zeropoint/zeropoint.hpp"
 
@@ -35,9 +34,7 @@ int main() {
       .rounding = convention.rounding,
       .zero_point_before_rounding = convention.order == ZeroPointOrder::before_rounding};
   Matrix<std::int8_t> codes(n, n);
-  product_requantized(std::get<Matrix<std::int8_t>>(qa.codes()).view(),
-                      std::get<Matrix<std::int8_t>>(qb.codes()).view(), qa.params().zero_point,
-                      qb.params().zero_point, requantization, codes.view());
+  qgemm(qa.operand(), qb.operand(), requantization, codes.view());
 
   // ‖Y − Y'‖ / ‖Y‖, measured and predicted.
   double difference = 0, norm = 0;

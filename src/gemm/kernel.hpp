@@ -41,13 +41,13 @@ enum class TileOutput {
 
 /// What that takes. Columns beyond the output's last are left alone.
 struct TileFinish {
-  void* out;                 ///< the tile's first element
-  std::ptrdiff_t out_row;    ///< elements from row to row
-  const float* scale;        ///< one a column of the panel
-  const float* bias;         ///< one a column of the panel
-  float lo, hi;              ///< lo − z and hi − z
-  std::int32_t zero_point;   ///< z
-  std::uint32_t last_lanes;  ///< bit i: column i of the last vector is in the output
+  void* out = nullptr;           ///< the tile's first element
+  std::ptrdiff_t out_row = 0;    ///< elements from row to row
+  const float* scale = nullptr;  ///< one a column of the panel
+  const float* bias = nullptr;   ///< one a column of the panel
+  float lo = 0, hi = 0;          ///< lo − z and hi − z
+  std::int32_t zero_point = 0;   ///< z
+  std::uint32_t last_lanes = 0;  ///< bit i: column i of the last vector is in the output
 };
 
 /// Lines of codes to be laid out for a kernel: columns of B for a panel.

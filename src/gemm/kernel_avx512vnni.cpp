@@ -175,7 +175,7 @@ ZEROPOINT_AVX512 void pack(const PackTask& task) noexcept {
 
 // Lane i of the result is the sum of x[i]'s lanes.
 ZEROPOINT_AVX512 inline __m512i sum_across(const __m512i (&x)[16]) {
-  const auto pair = [](__m512i a, __m512i b) ZEROPOINT_AVX512 {
+  const auto pair = [&](__m512i a, __m512i b) ZEROPOINT_AVX512 {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
   };
   __m512i four[4];  // lane 4q + i: x[4f + i], the four lanes of quarter q
@@ -184,7 +184,7 @@ ZEROPOINT_AVX512 inline __m512i sum_across(const __m512i (&x)[16]) {
     const __m512i b = pair(x[4 * f + 2], x[4 * f + 3]);
     four[f] = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
   }
-  const auto quarters = [](__m512i a, __m512i b) ZEROPOINT_AVX512 {
+  const auto quarters = [&](__m512i a, __m512i b) ZEROPOINT_AVX512 {
     return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
   };
   return quarters(quarters(four[0], four[1]), quarters(four[2], four[3]));

@@ -92,10 +92,12 @@ double reach(std::size_t bytes, bool is_signed, const ZeroPoints& zero) {
   return std::max(hi - least, most - lo);
 }
 
-// The largest |S| that such codes can give.
-double bound(const Product& p) {
-  return static_cast<double>(p.k) * reach(p.a.codes.bytes, p.a.codes.is_signed, p.a.zero_point) *
-         reach(p.b_bytes, p.b_signed, p.zero_b);
+// The largest |S| that such codes can give; exact as far as 64 bits go.
+template <class Real = double>
+Real bound(const Product& p) {
+  return static_cast<Real>(p.k) *
+         static_cast<Real>(reach(p.a.codes.bytes, p.a.codes.is_signed, p.a.zero_point)) *
+         static_cast<Real>(reach(p.b_bytes, p.b_signed, p.zero_b));
 }
 
 [[noreturn, gnu::cold]] void refuse_bound(const Product& p) {
@@ -110,8 +112,9 @@ bool is_narrow(const Product& p) {
 }
 
 void multiply_wide(const Product& p, const FinishRows& finish) {
-  // 2^62: what a double says of the bound is off by less than the rest.
-  if (bound(p) > 0x1p62) refuse_bound(p);
+  if (bound<long double>(p) > static_cast<long double>(std::numeric_limits<std::int64_t>::max())) {
+    refuse_bound(p);
+  }
   multiply(WideProduct{p.a.codes, p.a.zero_point, p.b, p.zero_b, p.n}, finish);
 }
 

@@ -33,6 +33,11 @@ std::size_t QTensor::cols() const {
   return std::visit([](const auto& codes) { return codes.cols(); }, codes_);
 }
 
+Operand QTensor::operand() const {
+  return std::visit([&](const auto& codes) { return Operand(codes.view(), params_.zero_point); },
+                    codes_);
+}
+
 Matrix<float> QTensor::dequantized() const {
   Matrix<float> x(rows(), cols());
   std::visit(

@@ -6,7 +6,7 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/gemm/float_product.hpp"
-#include "zeropoint/gemm/product.hpp"
+#include "zeropoint/gemm/qgemm.hpp"
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
 #include "zeropoint/theory/product_error.hpp"
@@ -78,20 +78,15 @@ Ranges make_ranges(const Operands& operands, const std::vector<double>& covers, 
 
 QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
                           const IntegerGrid& grid, const Convention& convention) {
-  const Requantization how{double{a.params().scale} * double{b.params().scale} / double{y.scale},
-                           y.zero_point,
-                           grid.lo(),
-                           grid.hi(),
-                           convention.rounding,
-                           convention.order == ZeroPointOrder::before_rounding};
+  const Requantization how{
+      .multiplier = double{a.params().scale} * double{b.params().scale} / double{y.scale},
+      .zero_point = y.zero_point,
+      .lo = grid.lo(),
+      .hi = grid.hi(),
+      .rounding = convention.rounding,
+      .zero_point_before_rounding = convention.order == ZeroPointOrder::before_rounding};
   CodeMatrix out = make_codes(grid, a.rows(), b.cols());
-  std::visit(
-      [&]<class Code>(Matrix<Code>& codes) {
-        product_requantized<Code, Code, Code>(
-            std::get<Matrix<Code>>(a.codes()).view(), std::get<Matrix<Code>>(b.codes()).view(),
-            a.params().zero_point, b.params().zero_point, how, codes.view());
-      },
-      out);
+  std::visit([&](auto& codes) { qgemm(a.operand(), b.operand(), how, codes.view()); }, out);
   return {std::move(out), y, grid};
 }
 

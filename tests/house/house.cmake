@@ -18,11 +18,6 @@ foreach(step IN ITEMS examples readme pkg-config)
   set_tests_properties(house.package.${step} PROPERTIES FIXTURES_REQUIRED zeropoint_package)
 endforeach()
 
-if(TARGET bench_products)
-  # Not for the time: it compares the products with each other and must at least start.
-  add_test(NAME house.bench_products
-           COMMAND bench_products --sizes=33,100 --turns=1 --benchmark_min_time=0.001)
-endif()
 
 # What run.sh and test.sh install, without installing anything.
 add_test(NAME house.prepare

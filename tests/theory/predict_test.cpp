@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "zeropoint/gemm/float_product.hpp"
-#include "zeropoint/gemm/product.hpp"
+#include "zeropoint/gemm/qgemm.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/qtensor.hpp"
 #include "zeropoint/ranges/range.hpp"
@@ -225,14 +225,8 @@ Product measure_product(const Distribution& d, double cover, int bits, const Con
   const auto params_y = params(y);
   const auto y_q = QTensor(y, params_y, grid, convention).dequantized();
   Matrix<float> product(y.rows(), y.cols());
-  std::visit(
-      [&]<class Code>(const Matrix<Code>& codes_a) {
-        const auto& codes_b = std::get<Matrix<Code>>(b.codes());
-        product_dequantized<Code, Code>(
-            codes_a.view(), codes_b.view(), a.params().zero_point, b.params().zero_point,
-            double{a.params().scale} * double{b.params().scale}, product.view());
-      },
-      a.codes());
+  qgemm(a.operand(), b.operand(), Dequantization{a.params().scale, b.params().scale},
+        product.view());
   const auto product_q = QTensor(product, params_y, grid, convention).dequantized();
   double truth = 0, whole = 0, difference = 0, quantized = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {

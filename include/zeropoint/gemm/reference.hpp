@@ -5,7 +5,7 @@
 
 namespace zeropoint {
 
-/// References for the quantized product: slow, plain, and right. out is m×n, S as in product.hpp.
+/// References for the quantized product: slow, plain, and right. out is m×n, S as in qgemm.hpp.
 
 /// Three loops over i, j, l.
 template <class CodeA, class CodeB>

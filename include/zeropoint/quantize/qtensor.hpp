@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "zeropoint/core/matrix.hpp"
+#include "zeropoint/gemm/operand.hpp"
 #include "zeropoint/quantize/params.hpp"
 
 namespace zeropoint {
@@ -32,6 +33,8 @@ class QTensor {
   double clipped() const { return clipped_; }
   std::size_t rows() const;
   std::size_t cols() const;
+  /// Codes and zero point, as the product takes them; to be used while this lives.
+  Operand operand() const;
   /// The real values that the codes stand for.
   Matrix<float> dequantized() const;
 
