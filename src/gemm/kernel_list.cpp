@@ -18,6 +18,7 @@ namespace {
 constexpr const Kernel* kKernels[] = {
 #if defined(__x86_64__)
     &kernel_avx512vnni,
+    &kernel_avxvnni,
 #elif defined(__aarch64__)
     &kernel_neondot, &kernel_neon,
 #endif
