@@ -19,6 +19,7 @@ constexpr const Kernel* kKernels[] = {
 #if defined(__x86_64__)
     &kernel_avx512vnni,
     &kernel_avxvnni,
+    &kernel_avx2,
 #elif defined(__aarch64__)
     &kernel_neondot, &kernel_neon,
 #endif
