@@ -17,6 +17,8 @@ namespace {
 constexpr const Kernel* kKernels[] = {
 #if defined(__x86_64__)
     &kernel_avx512vnni,
+    &kernel_avxvnni,
+    &kernel_avx2,
 #elif defined(__aarch64__)
     &kernel_neondot,
     &kernel_neon,

@@ -3,6 +3,9 @@
 #include <cstring>
 
 #include "gemm/kernel.hpp"
+#if defined(__SSE2__)
+#include "gemm/pack_sse.hpp"
+#endif
 
 namespace zeropoint {
 
@@ -76,6 +79,9 @@ void rows_plain_of(const RowTask& task, std::int32_t offset) noexcept {
 
 template <class Element>
 void rows_plain(const RowTask& task, std::int32_t offset) noexcept {
+#if defined(__SSE2__)
+  if (task.row_stride == 1 && task.rows > 4) return rows_from_columns<Element>(task, offset);
+#endif
   if (task.is_signed) return rows_plain_of<Element, std::int8_t>(task, offset);
   rows_plain_of<Element, std::uint8_t>(task, offset);
 }
