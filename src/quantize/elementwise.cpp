@@ -24,54 +24,62 @@ HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-template <class D, class V>
-V RoundBy(D d, V v, Rounding rule) {
-  switch (rule) {
-    case Rounding::half_even:
-      return hn::Round(v);
-    case Rounding::floor:
-      return hn::Floor(v);
-    case Rounding::truncate:
-      return hn::Trunc(v);
-    case Rounding::half_away:
-      break;
-  }
-  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
+template <Rounding kRule, class D, class V>
+HWY_INLINE V RoundBy(D d, V v) {
+  if constexpr (kRule == Rounding::half_even) return hn::Round(v);
+  if constexpr (kRule == Rounding::floor) return hn::Floor(v);
   const V whole = hn::Trunc(v);
+  if constexpr (kRule == Rounding::truncate) return whole;
+  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
   const auto up = hn::Ge(hn::Abs(hn::Sub(v, whole)), hn::Set(d, 0.5F));
   return hn::IfThenElse(up, hn::Add(whole, hn::CopySign(hn::Set(d, 1.0F), v)), whole);
 }
 
-// Rounded, not yet clamped codes as floats.
-template <class D, class V>
-V Rounded(D d, V x, const Step& step) {
-  x = hn::IfThenElseZero(hn::Eq(x, x), x);  // NaN compares unequal to itself
-  V v = step.operation == Operation::divide ? hn::Div(x, hn::Set(d, step.scale))
-                                            : hn::Mul(x, hn::Set(d, 1.0F / step.scale));
-  const V z = hn::Set(d, step.zero_point);
-  if (step.order == ZeroPointOrder::before_rounding) {
-    return RoundBy(d, hn::Add(v, z), step.rounding);
+// One way to quantize, as the compiler sees it: what a convention says is no branch of the loop.
+template <Operation kOperation, ZeroPointOrder kOrder, Rounding kRule>
+struct Way {
+  // Rounded, not yet clamped codes as floats. `factor` is the scale, or its reciprocal to multiply.
+  template <class D, class V>
+  static HWY_INLINE V rounded(D d, V x, V factor, V zero_point) {
+    x = hn::IfThenElseZero(hn::Eq(x, x), x);  // NaN compares unequal to itself
+    const V v = kOperation == Operation::divide ? hn::Div(x, factor) : hn::Mul(x, factor);
+    if constexpr (kOrder == ZeroPointOrder::before_rounding) {
+      return RoundBy<kRule>(d, hn::Add(v, zero_point));
+    }
+    return hn::Add(RoundBy<kRule>(d, v), zero_point);
   }
-  return hn::Add(RoundBy(d, v, step.rounding), z);
-}
+  static float factor(float scale) {
+    return kOperation == Operation::divide ? scale : 1.0F / scale;
+  }
+};
 
-template <class Code>
-std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Code* codes) {
+template <class Way, class Code>
+std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Step& step,
+                       Code* HWY_RESTRICT codes) {
   const hn::ScalableTag<float> d;
   const hn::Rebind<std::int32_t, decltype(d)> di;
   const hn::Rebind<Code, decltype(d)> dc;
   const std::size_t lanes = hn::Lanes(d);
+  const auto factor = hn::Set(d, Way::factor(step.scale));
+  const auto zero_point = hn::Set(d, step.zero_point);
   const auto lo = hn::Set(d, step.lo);
   const auto hi = hn::Set(d, step.hi);
   std::size_t clipped = 0;
   std::size_t i = 0;
   // Stores one vector of codes; the mask tells which of them were clipped.
   const auto one_vector = [&](const float* from, Code* to) HWY_ATTR {
-    const auto v = Rounded(d, hn::LoadU(d, from), step);
+    const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
     const auto kept = hn::Min(hn::Max(v, lo), hi);
     hn::StoreU(hn::DemoteTo(dc, hn::ConvertTo(di, kept)), dc, to);
     return hn::Ne(v, kept);
   };
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    const auto a = one_vector(x + i, codes + i);
+    const auto b = one_vector(x + i + lanes, codes + i + lanes);
+    const auto c = one_vector(x + i + 2 * lanes, codes + i + 2 * lanes);
+    const auto e = one_vector(x + i + 3 * lanes, codes + i + 3 * lanes);
+    clipped += hn::CountTrue(d, a) + hn::CountTrue(d, b) + hn::CountTrue(d, c) + hn::CountTrue(d, e);
+  }
   for (; i + lanes <= count; i += lanes) {
     clipped += hn::CountTrue(d, one_vector(x + i, codes + i));
   }
@@ -85,6 +93,34 @@ std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Cod
     std::copy_n(result, left, codes + i);
   }
   return clipped;
+}
+
+template <Operation kOperation, ZeroPointOrder kOrder, class Code>
+std::size_t QuantizeBy(const float* x, std::size_t count, const Step& step, Code* codes) {
+  switch (step.rounding) {
+    case Rounding::half_even:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::half_even>>(x, count, step, codes);
+    case Rounding::half_away:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::half_away>>(x, count, step, codes);
+    case Rounding::floor:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::floor>>(x, count, step, codes);
+    case Rounding::truncate:
+      break;
+  }
+  return QuantizeIn<Way<kOperation, kOrder, Rounding::truncate>>(x, count, step, codes);
+}
+
+template <class Code>
+std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Code* codes) {
+  using enum Operation;
+  using enum ZeroPointOrder;
+  const bool before = step.order == before_rounding;
+  if (step.operation == divide) {
+    return before ? QuantizeBy<divide, before_rounding>(x, count, step, codes)
+                  : QuantizeBy<divide, after_rounding>(x, count, step, codes);
+  }
+  return before ? QuantizeBy<multiply, before_rounding>(x, count, step, codes)
+                : QuantizeBy<multiply, after_rounding>(x, count, step, codes);
 }
 
 template <class Code>
