@@ -41,8 +41,9 @@ struct Way {
   // Rounded, not yet clamped codes as floats. `factor` is the scale, or its reciprocal to multiply.
   template <class D, class V>
   static HWY_INLINE V rounded(D d, V x, V factor, V zero_point) {
-    x = hn::IfThenElseZero(hn::Eq(x, x), x);  // NaN compares unequal to itself
-    const V v = kOperation == Operation::divide ? hn::Div(x, factor) : hn::Mul(x, factor);
+    const V scaled = kOperation == Operation::divide ? hn::Div(x, factor) : hn::Mul(x, factor);
+    // NaN compares unequal to itself, and is as 0 would be.
+    const V v = hn::IfThenElseZero(hn::Eq(x, x), scaled);
     if constexpr (kOrder == ZeroPointOrder::before_rounding) {
       return RoundBy<kRule>(d, hn::Add(v, zero_point));
     }
@@ -73,13 +74,41 @@ std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Ste
     hn::StoreU(hn::DemoteTo(dc, hn::ConvertTo(di, kept)), dc, to);
     return hn::Ne(v, kept);
   };
+#if HWY_TARGET != HWY_SCALAR
+  // Four vectors at a time. Adding 1.5·2²³ leaves an integer's lower bits as the lower bits of the
+  // sum, so that full vectors of codes are put together by taking every other half, twice.
+  const hn::Repartition<std::uint16_t, decltype(d)> dh;
+  const hn::Repartition<std::uint8_t, decltype(d)> db;
+  const auto ones = hn::Set(di, 1);
+  const auto to_bits = hn::Set(d, 0x1.8p23F);
+  auto clipped_by_lane = hn::Zero(di);
+  const auto lower_bits = [&](const float* from) HWY_ATTR {
+    const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
+    const auto kept = hn::Min(hn::Max(v, lo), hi);
+    clipped_by_lane = hn::IfThenElse(hn::RebindMask(di, hn::Ne(v, kept)),
+                                     hn::Add(clipped_by_lane, ones), clipped_by_lane);
+    return hn::BitCast(dh, hn::Add(kept, to_bits));
+  };
+  const auto two_vectors = [&](const float* from) HWY_ATTR {
+    const auto first = lower_bits(from);
+    return hn::ConcatEven(dh, lower_bits(from + lanes), first);
+  };
   for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    const auto a = one_vector(x + i, codes + i);
-    const auto b = one_vector(x + i + lanes, codes + i + lanes);
-    const auto c = one_vector(x + i + 2 * lanes, codes + i + 2 * lanes);
-    const auto e = one_vector(x + i + 3 * lanes, codes + i + 3 * lanes);
-    clipped += hn::CountTrue(d, a) + hn::CountTrue(d, b) + hn::CountTrue(d, c) + hn::CountTrue(d, e);
+    const auto first = two_vectors(x + i);
+    const auto second = two_vectors(x + i + 2 * lanes);
+    if constexpr (sizeof(Code) == 1) {
+      const auto both = hn::ConcatEven(db, hn::BitCast(db, second), hn::BitCast(db, first));
+      hn::StoreU(both, db, reinterpret_cast<std::uint8_t*>(codes + i));
+    } else {
+      hn::StoreU(first, dh, reinterpret_cast<std::uint16_t*>(codes + i));
+      hn::StoreU(second, dh, reinterpret_cast<std::uint16_t*>(codes + i + 2 * lanes));
+    }
   }
+  HWY_ALIGN std::int32_t counts[HWY_MAX_BYTES / sizeof(std::int32_t)];
+  hn::Store(clipped_by_lane, di, counts);
+  for (std::size_t lane = 0; lane < lanes; ++lane)
+    clipped += static_cast<std::size_t>(counts[lane]);
+#endif
   for (; i + lanes <= count; i += lanes) {
     clipped += hn::CountTrue(d, one_vector(x + i, codes + i));
   }
