@@ -17,6 +17,7 @@
 
 #include "zeropoint/quantize/elementwise.hpp"
 
+#include "core/prefetch.hpp"
 #include "core/vector_target.hpp"
 #include "quantize/step.hpp"
 
@@ -94,6 +95,7 @@ std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Ste
     return hn::ConcatEven(dh, lower_bits(from + lanes), first);
   };
   for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    prefetch_ahead(x, i, 4 * lanes, count);
     const auto first = two_vectors(x + i);
     const auto second = two_vectors(x + i + 2 * lanes);
     if constexpr (sizeof(Code) == 1) {
@@ -153,21 +155,29 @@ std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Cod
 }
 
 template <class Code>
-void DequantizeAll(const Code* codes, std::size_t count, float scale, std::int32_t zero_point,
-                   float* x) {
+void DequantizeAll(const Code* HWY_RESTRICT codes, std::size_t count, float scale,
+                   std::int32_t zero_point, float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> d;
   const hn::Rebind<std::int32_t, decltype(d)> di;
   const hn::Rebind<Code, decltype(d)> dc;
   const auto z = hn::Set(di, zero_point);
   const auto s = hn::Set(d, scale);
   const auto largest = hn::Set(d, std::numeric_limits<float>::max());
+  const auto smallest = hn::Neg(largest);
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto shifted = hn::Sub(hn::PromoteTo(di, hn::LoadU(dc, codes + i)), z);
+  const auto one_vector = [&](const Code* from, float* to) HWY_ATTR {
+    const auto shifted = hn::Sub(hn::PromoteTo(di, hn::LoadU(dc, from)), z);
     const auto real = hn::Mul(s, hn::ConvertTo(d, shifted));
-    hn::StoreU(hn::Min(hn::Max(real, hn::Neg(largest)), largest), d, x + i);
+    hn::StoreU(hn::Min(hn::Max(real, smallest), largest), d, to);
+  };
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    prefetch_ahead(codes, i, 4 * lanes, count);
+    for (std::size_t part = 0; part < 4; ++part) {
+      one_vector(codes + i + part * lanes, x + i + part * lanes);
+    }
   }
+  for (; i + lanes <= count; i += lanes) one_vector(codes + i, x + i);
   for (; i < count; ++i) x[i] = dequantize(codes[i], {scale, zero_point});
 }
 
