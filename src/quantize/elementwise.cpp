@@ -172,7 +172,7 @@ void DequantizeAll(const Code* HWY_RESTRICT codes, std::size_t count, float scal
     hn::StoreU(hn::Min(hn::Max(real, smallest), largest), d, to);
   };
   for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    prefetch_ahead(codes, i, 4 * lanes, count);
+    prefetch_ahead(x, i, 4 * lanes, count);  // what is written is most of the bytes
     for (std::size_t part = 0; part < 4; ++part) {
       one_vector(codes + i + part * lanes, x + i + part * lanes);
     }
