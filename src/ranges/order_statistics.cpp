@@ -13,6 +13,7 @@
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/ranges/range.hpp"
 
+#include "ranges/sample.hpp"
 #include "ranges/scan.hpp"
 
 namespace zeropoint {
@@ -25,8 +26,8 @@ constexpr std::size_t kBinsAtOnce = 32;  // 8 MiB of counters a thread, and 16 M
 constexpr std::size_t kSelected = 4096;  // so few are copied and selected from directly
 constexpr std::size_t kScanGrain = 1 << 18;
 constexpr std::size_t kScanned = 4096;      // at a time, so that they stay in the nearest cache
-constexpr std::size_t kMostBrackets = 24;   // more take longer than counting
-constexpr std::size_t kMostKept = 1 << 23;  // values inside of brackets: 32 MiB
+constexpr std::size_t kMostBrackets = 8;    // more may take longer than counting
+constexpr std::size_t kMostKept = 1 << 22;  // values inside of brackets: 16 MiB
 
 /// A rank that is asked for, and the place of its answer.
 struct Target {
@@ -139,23 +140,11 @@ struct Guess {
   std::size_t expected;  // how many values it holds
 };
 
-// Brackets in which the targets lie, by a sample of the values. Nothing depends on its luck but the
-// time: what the brackets hold is counted.
+// Brackets in which the targets lie, by a sample of the values; none where counting is as fast.
+// Nothing but the time depends on the sample's luck: where the values lie is counted.
 std::vector<Guess> guess_brackets(std::span<const float> values, std::span<const Target> targets) {
   const auto n = static_cast<double>(values.size());
-  // The brackets' width is as 1/√size: with this size they hold about as many values, give or take
-  // a factor.
-  const auto size = static_cast<std::size_t>(std::pow(n, 2.0 / 3) / 4);
-  std::vector<std::int32_t> sample(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    // One of each stretch of the values, at a place that no period of theirs can follow.
-    const std::size_t begin = i * values.size() / size;
-    const std::size_t length = (i + 1) * values.size() / size - begin;
-    std::uint64_t hash = (i + 1) * 0x9E3779B97F4A7C15U;
-    hash = (hash ^ (hash >> 31)) * 0xBF58476D1CE4E5B9U;
-    sample[i] = order_key(values[begin + (hash >> 32) % length]);
-  }
-
+  const std::size_t size = sample_size(values.size(), targets.size());
   // Four standard deviations of the rank in the sample, and some for the tails, where it is no
   // normal variable: one rank in 10^4 is missed.
   struct Places {
@@ -176,7 +165,15 @@ std::vector<Guess> guess_brackets(std::span<const float> values, std::span<const
       all.push_back({lo, hi, t, t + 1});
     }
   }
-  if (all.size() > kMostBrackets) return {};
+  std::ptrdiff_t expected = 0;
+  for (const auto& places : all) expected += places.hi - places.lo;
+  const double kept = static_cast<double>(expected) / static_cast<double>(size) * n;
+  if (all.size() > kMostBrackets || kept > std::min<double>(kMostKept, n / 5)) return {};
+
+  std::vector<std::int32_t> sample(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    sample[i] = order_key(values[sample_place(i, size, values.size())]);
+  }
 
   std::vector<Guess> guesses;
   std::ptrdiff_t done = 0;  // the sample is in order up to here
@@ -265,11 +262,7 @@ void select(std::span<const float> values, std::span<const Target> targets,
     return select_directly(values, targets, result);
   }
   const auto guesses = guess_brackets(values, targets);
-  std::size_t expected = 0;
-  for (const auto& guess : guesses) expected += guess.expected;
-  if (guesses.empty() || expected > std::min(kMostKept, values.size() / 2)) {
-    return count(values, targets, result, what);
-  }
+  if (guesses.empty()) return count(values, targets, result, what);
   const auto held = scan_brackets(values, guesses, what);
   if (held.empty()) return count(values, targets, result, what);
 

@@ -9,12 +9,12 @@ namespace zeropoint {
 /// finite number at either end.
 inline std::int32_t order_key(float x) {
   const auto bits = std::bit_cast<std::int32_t>(x);
-  return bits < 0 ? bits ^ 0x7FFFFFFF : bits;
+  return bits ^ ((bits >> 31) & 0x7FFFFFFF);  // all but the sign, where the sign is set
 }
 
 /// The float of that key.
 inline float value_of(std::int32_t key) {
-  return std::bit_cast<float>(key < 0 ? key ^ 0x7FFFFFFF : key);
+  return std::bit_cast<float>(key ^ ((key >> 31) & 0x7FFFFFFF));
 }
 
 /// What one scan of data finds. Without NaN and infinity; with them, min and max mean nothing.
