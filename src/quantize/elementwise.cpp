@@ -17,6 +17,7 @@
 
 #include "zeropoint/quantize/elementwise.hpp"
 
+#include "core/prefetch.hpp"
 #include "core/vector_target.hpp"
 #include "quantize/step.hpp"
 
@@ -24,54 +25,92 @@ HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-template <class D, class V>
-V RoundBy(D d, V v, Rounding rule) {
-  switch (rule) {
-    case Rounding::half_even:
-      return hn::Round(v);
-    case Rounding::floor:
-      return hn::Floor(v);
-    case Rounding::truncate:
-      return hn::Trunc(v);
-    case Rounding::half_away:
-      break;
-  }
-  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
+template <Rounding kRule, class D, class V>
+HWY_INLINE V RoundBy(D d, V v) {
+  if constexpr (kRule == Rounding::half_even) return hn::Round(v);
+  if constexpr (kRule == Rounding::floor) return hn::Floor(v);
   const V whole = hn::Trunc(v);
+  if constexpr (kRule == Rounding::truncate) return whole;
+  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
   const auto up = hn::Ge(hn::Abs(hn::Sub(v, whole)), hn::Set(d, 0.5F));
   return hn::IfThenElse(up, hn::Add(whole, hn::CopySign(hn::Set(d, 1.0F), v)), whole);
 }
 
-// Rounded, not yet clamped codes as floats.
-template <class D, class V>
-V Rounded(D d, V x, const Step& step) {
-  x = hn::IfThenElseZero(hn::Eq(x, x), x);  // NaN compares unequal to itself
-  V v = step.operation == Operation::divide ? hn::Div(x, hn::Set(d, step.scale))
-                                            : hn::Mul(x, hn::Set(d, 1.0F / step.scale));
-  const V z = hn::Set(d, step.zero_point);
-  if (step.order == ZeroPointOrder::before_rounding) {
-    return RoundBy(d, hn::Add(v, z), step.rounding);
+// One way to quantize, as the compiler sees it: what a convention says is no branch of the loop.
+template <Operation kOperation, ZeroPointOrder kOrder, Rounding kRule>
+struct Way {
+  // Rounded, not yet clamped codes as floats. `factor` is the scale, or its reciprocal to multiply.
+  template <class D, class V>
+  static HWY_INLINE V rounded(D d, V x, V factor, V zero_point) {
+    const V scaled = kOperation == Operation::divide ? hn::Div(x, factor) : hn::Mul(x, factor);
+    // NaN compares unequal to itself, and is as 0 would be.
+    const V v = hn::IfThenElseZero(hn::Eq(x, x), scaled);
+    if constexpr (kOrder == ZeroPointOrder::before_rounding) {
+      return RoundBy<kRule>(d, hn::Add(v, zero_point));
+    }
+    return hn::Add(RoundBy<kRule>(d, v), zero_point);
   }
-  return hn::Add(RoundBy(d, v, step.rounding), z);
-}
+  static float factor(float scale) {
+    return kOperation == Operation::divide ? scale : 1.0F / scale;
+  }
+};
 
-template <class Code>
-std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Code* codes) {
+template <class Way, class Code>
+std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Step& step,
+                       Code* HWY_RESTRICT codes) {
   const hn::ScalableTag<float> d;
   const hn::Rebind<std::int32_t, decltype(d)> di;
   const hn::Rebind<Code, decltype(d)> dc;
   const std::size_t lanes = hn::Lanes(d);
+  const auto factor = hn::Set(d, Way::factor(step.scale));
+  const auto zero_point = hn::Set(d, step.zero_point);
   const auto lo = hn::Set(d, step.lo);
   const auto hi = hn::Set(d, step.hi);
   std::size_t clipped = 0;
   std::size_t i = 0;
   // Stores one vector of codes; the mask tells which of them were clipped.
   const auto one_vector = [&](const float* from, Code* to) HWY_ATTR {
-    const auto v = Rounded(d, hn::LoadU(d, from), step);
+    const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
     const auto kept = hn::Min(hn::Max(v, lo), hi);
     hn::StoreU(hn::DemoteTo(dc, hn::ConvertTo(di, kept)), dc, to);
     return hn::Ne(v, kept);
   };
+#if HWY_TARGET != HWY_SCALAR
+  // Four vectors at a time. Adding 1.5·2²³ leaves an integer's lower bits as the lower bits of the
+  // sum, so that full vectors of codes are put together by taking every other half, twice.
+  const hn::Repartition<std::uint16_t, decltype(d)> dh;
+  const hn::Repartition<std::uint8_t, decltype(d)> db;
+  const auto ones = hn::Set(di, 1);
+  const auto to_bits = hn::Set(d, 0x1.8p23F);
+  auto clipped_by_lane = hn::Zero(di);
+  const auto lower_bits = [&](const float* from) HWY_ATTR {
+    const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
+    const auto kept = hn::Min(hn::Max(v, lo), hi);
+    clipped_by_lane = hn::IfThenElse(hn::RebindMask(di, hn::Ne(v, kept)),
+                                     hn::Add(clipped_by_lane, ones), clipped_by_lane);
+    return hn::BitCast(dh, hn::Add(kept, to_bits));
+  };
+  const auto two_vectors = [&](const float* from) HWY_ATTR {
+    const auto first = lower_bits(from);
+    return hn::ConcatEven(dh, lower_bits(from + lanes), first);
+  };
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    prefetch_ahead(x, i, 4 * lanes, count);
+    const auto first = two_vectors(x + i);
+    const auto second = two_vectors(x + i + 2 * lanes);
+    if constexpr (sizeof(Code) == 1) {
+      const auto both = hn::ConcatEven(db, hn::BitCast(db, second), hn::BitCast(db, first));
+      hn::StoreU(both, db, reinterpret_cast<std::uint8_t*>(codes + i));
+    } else {
+      hn::StoreU(first, dh, reinterpret_cast<std::uint16_t*>(codes + i));
+      hn::StoreU(second, dh, reinterpret_cast<std::uint16_t*>(codes + i + 2 * lanes));
+    }
+  }
+  HWY_ALIGN std::int32_t counts[HWY_MAX_BYTES / sizeof(std::int32_t)];
+  hn::Store(clipped_by_lane, di, counts);
+  for (std::size_t lane = 0; lane < lanes; ++lane)
+    clipped += static_cast<std::size_t>(counts[lane]);
+#endif
   for (; i + lanes <= count; i += lanes) {
     clipped += hn::CountTrue(d, one_vector(x + i, codes + i));
   }
@@ -87,22 +126,58 @@ std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Cod
   return clipped;
 }
 
+template <Operation kOperation, ZeroPointOrder kOrder, class Code>
+std::size_t QuantizeBy(const float* x, std::size_t count, const Step& step, Code* codes) {
+  switch (step.rounding) {
+    case Rounding::half_even:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::half_even>>(x, count, step, codes);
+    case Rounding::half_away:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::half_away>>(x, count, step, codes);
+    case Rounding::floor:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::floor>>(x, count, step, codes);
+    case Rounding::truncate:
+      break;
+  }
+  return QuantizeIn<Way<kOperation, kOrder, Rounding::truncate>>(x, count, step, codes);
+}
+
 template <class Code>
-void DequantizeAll(const Code* codes, std::size_t count, float scale, std::int32_t zero_point,
-                   float* x) {
+std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Code* codes) {
+  using enum Operation;
+  using enum ZeroPointOrder;
+  const bool before = step.order == before_rounding;
+  if (step.operation == divide) {
+    return before ? QuantizeBy<divide, before_rounding>(x, count, step, codes)
+                  : QuantizeBy<divide, after_rounding>(x, count, step, codes);
+  }
+  return before ? QuantizeBy<multiply, before_rounding>(x, count, step, codes)
+                : QuantizeBy<multiply, after_rounding>(x, count, step, codes);
+}
+
+template <class Code>
+void DequantizeAll(const Code* HWY_RESTRICT codes, std::size_t count, float scale,
+                   std::int32_t zero_point, float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> d;
   const hn::Rebind<std::int32_t, decltype(d)> di;
   const hn::Rebind<Code, decltype(d)> dc;
   const auto z = hn::Set(di, zero_point);
   const auto s = hn::Set(d, scale);
   const auto largest = hn::Set(d, std::numeric_limits<float>::max());
+  const auto smallest = hn::Neg(largest);
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto shifted = hn::Sub(hn::PromoteTo(di, hn::LoadU(dc, codes + i)), z);
+  const auto one_vector = [&](const Code* from, float* to) HWY_ATTR {
+    const auto shifted = hn::Sub(hn::PromoteTo(di, hn::LoadU(dc, from)), z);
     const auto real = hn::Mul(s, hn::ConvertTo(d, shifted));
-    hn::StoreU(hn::Min(hn::Max(real, hn::Neg(largest)), largest), d, x + i);
+    hn::StoreU(hn::Min(hn::Max(real, smallest), largest), d, to);
+  };
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    prefetch_ahead(x, i, 4 * lanes, count);  // what is written is most of the bytes
+    for (std::size_t part = 0; part < 4; ++part) {
+      one_vector(codes + i + part * lanes, x + i + part * lanes);
+    }
   }
+  for (; i + lanes <= count; i += lanes) one_vector(codes + i, x + i);
   for (; i < count; ++i) x[i] = dequantize(codes[i], {scale, zero_point});
 }
 

@@ -11,6 +11,8 @@
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/ranges/order_statistics.hpp"
 
+#include "ranges/scan.hpp"
+
 namespace zeropoint {
 namespace {
 
@@ -41,36 +43,13 @@ Range min_max_range(std::span<const float> values, std::string_view what) {
   Range range{values[0], values[0]};
   bool all_finite = true;
   std::mutex mutex;
+  const auto scan = extremes_scan();
   parallel_for(values.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    // Running extremes by lane: the compiler turns each array into a vector.
-    constexpr std::size_t kLanes = 16;
-    float low[kLanes];
-    float high[kLanes];
-    float poison[kLanes];  // x·0 is 0, or NaN for NaN and infinity
-    std::fill_n(low, kLanes, values[begin]);
-    std::fill_n(high, kLanes, values[begin]);
-    std::fill_n(poison, kLanes, 0.0F);
-    const float* x = values.data();
-    std::size_t i = begin;
-    for (; i + kLanes <= end; i += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        const float v = x[i + lane];
-        low[lane] = v < low[lane] ? v : low[lane];
-        high[lane] = v > high[lane] ? v : high[lane];
-        poison[lane] += v * 0.0F;
-      }
-    }
-    for (; i < end; ++i) {
-      low[0] = std::min(low[0], x[i]);
-      high[0] = std::max(high[0], x[i]);
-      poison[0] += x[i] * 0.0F;
-    }
+    const Extremes found = scan(values.data() + begin, end - begin);
     const std::lock_guard lock(mutex);
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      range.min = std::min(range.min, low[lane]);
-      range.max = std::max(range.max, high[lane]);
-      all_finite = all_finite && poison[lane] == 0;
-    }
+    range.min = std::min(range.min, found.min);
+    range.max = std::max(range.max, found.max);
+    all_finite = all_finite && found.finite;
   });
   if (!all_finite) check_finite(values, what);
   // Adding 0 makes +0 of −0: they compare equal, and which was seen first depends on the threads.

@@ -5,15 +5,19 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "zeropoint/ranges/range.hpp"
 
+#include "ranges/sample.hpp"
 #include "support/properties.hpp"
 #include "support/random_values.hpp"
 #include "support/refusal.hpp"
+#include "support/targets.hpp"
 #include "support/threads.hpp"
 
 namespace zeropoint {
@@ -86,6 +90,150 @@ TEST(OrderStatistics, FindTheirWayInHugeRunsOfEquals) {
             (std::vector<float>{-1, -0.5F, 0.25F, 0.25F, 0.25F, 0.25F, 0.25F, 2}));
 }
 
+using Named = std::pair<std::string, std::vector<float>>;
+
+// What may lead a sample astray, or fill the brackets drawn from it.
+std::vector<Named> adversaries(std::mt19937_64& random, std::size_t size) {
+  std::vector<Named> list;
+  const auto add = [&](std::string name, const auto& value) {
+    std::vector<float> values(size);
+    for (std::size_t i = 0; i < size; ++i) values[i] = value(i);
+    list.emplace_back(std::move(name), std::move(values));
+  };
+  const auto uniform = [&](double lo, double hi) {
+    return static_cast<float>(testing::between(random, lo, hi));
+  };
+  const auto part = [&](std::size_t i) {
+    return static_cast<double>(i) / static_cast<double>(size);
+  };
+  add("of any magnitude", [&](std::size_t) { return testing::any_finite(random); });
+  add("uniform", [&](std::size_t) { return uniform(-1, 2); });
+  add("ascending", [&](std::size_t i) { return static_cast<float>(i) - 1000; });
+  add("descending", [&](std::size_t i) { return 1000 - static_cast<float>(i); });
+  add("all equal", [](std::size_t) { return -0.75F; });
+  add("zeros of both signs", [&](std::size_t) { return random() % 2 == 0 ? 0.0F : -0.0F; });
+  add("two values", [&](std::size_t) { return random() % 3 == 0 ? -1.0F : 1.0F; });
+  add("two values, ascending", [&](std::size_t i) { return part(i) < 0.01 ? -1.0F : 1.0F; });
+  add("neighbouring floats", [&](std::size_t) {
+    return std::bit_cast<float>(0x3F7FFFFEU + static_cast<std::uint32_t>(random() % 4));
+  });
+  add("few distinct", [&](std::size_t) { return static_cast<float>(random() % 16) - 8; });
+  add("denormals", [&](std::size_t) {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(random() & 0x807FFFFFU));
+  });
+  add("largest and smallest", [&](std::size_t) {
+    return (random() % 2 == 0 ? 1.0F : -1.0F) * std::numeric_limits<float>::max();
+  });
+  add("of period 2, 16, 1000", [&](std::size_t i) {
+    return static_cast<float>(i % 2) + static_cast<float>(i % 16) + static_cast<float>(i % 1000);
+  });
+  add("one value half the time",
+      [&](std::size_t) { return random() % 2 == 0 ? 0.25F : uniform(0, 1); });
+  // A run of equals that begins or ends about where the quantile 0.01 lies.
+  add("a run up to the rank", [&](std::size_t) {
+    const float u = uniform(0, 1);
+    return u < 0.01F ? -1.0F : u;
+  });
+  add("a run from the rank", [&](std::size_t) {
+    const float u = uniform(0, 1);
+    return u < 0.01F ? u : 0.5F;
+  });
+  add("a lone outlier", [&](std::size_t i) { return i == size / 3 ? -100.0F : 1.0F; });
+  return list;
+}
+
+std::vector<std::size_t> ranks_at(std::size_t size, const std::vector<double>& probabilities) {
+  std::vector<std::size_t> ranks;
+  for (const double p : probabilities) {
+    const auto rank = static_cast<std::size_t>(p * static_cast<double>(size - 1));
+    ranks.push_back(rank);
+    ranks.push_back(std::min(rank + 1, size - 1));
+  }
+  return ranks;
+}
+
+void expect_like_sorting(const Named& named) {
+  const auto& [name, values] = named;
+  const auto order = sorted(values);
+  // As one coverage range asks; both ends; many; more than are bracketed.
+  for (const auto& probabilities :
+       std::vector<std::vector<double>>{{0.01, 0.99},
+                                        {0, 1},
+                                        {0.5},
+                                        {0.001, 0.002, 0.3, 0.999},
+                                        {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95}}) {
+    const auto ranks = ranks_at(values.size(), probabilities);
+    std::vector<float> expected;
+    for (const auto rank : ranks) expected.push_back(order[rank]);
+    ASSERT_EQ(bits_of(order_statistics(values, ranks)), bits_of(expected))
+        << values.size() << " values, " << name << ", " << probabilities.size() << " quantiles";
+  }
+}
+
+TEST(OrderStatistics, AgreeWithSortingWhateverTheDataOnEveryInstructionSet) {
+  testing::on_every_target([] {
+    std::mt19937_64 random(14);
+    // To either side of what is selected from directly, and of a piece of the scan.
+    for (const std::size_t size : {1, 2, 3, 100, 4095, 4096, 4097, 8200, 262'145}) {
+      for (const auto& named : adversaries(random, size)) {
+        ASSERT_NO_FATAL_FAILURE(expect_like_sorting(named));
+      }
+    }
+  });
+}
+
+TEST(OrderStatistics, AgreeWithSortingWhateverTheDataOnSeveralThreads) {
+  std::mt19937_64 random(15);
+  for (const auto& named : adversaries(random, 1'100'000)) {
+    for (const int count : {1, 2, 5}) {
+      const WithThreads with(count);
+      ASSERT_NO_FATAL_FAILURE(expect_like_sorting(named)) << count << " threads";
+    }
+  }
+}
+
+// The sample sees nothing of what the other values are like.
+std::vector<float> misleading(std::mt19937_64& random, std::size_t size, std::size_t ranks,
+                              double lo, double hi) {
+  auto values = testing::uniform_values(random, size, lo, hi);
+  const std::size_t sampled = sample_size(size, ranks);
+  for (std::size_t i = 0; i < sampled; ++i) {
+    values[sample_place(i, sampled, size)] = static_cast<float>(testing::between(random, 0, 1));
+  }
+  return values;
+}
+
+TEST(OrderStatistics, AreExactWhereTheSampleMisleads) {
+  std::mt19937_64 random(16);
+  for (const std::size_t size : {5000, 50'000, 600'000}) {
+    for (const double p : {0.01, 0.5, 0.9}) {
+      const auto ranks = ranks_at(size, {p});
+      // Everything lies above the bracket, below it, or inside.
+      for (const auto& [lo, hi] : {std::pair{10.0, 11.0}, {-1.0, 0.0}, {p - 1e-3, p + 1e-3}}) {
+        const auto values = misleading(random, size, ranks.size(), lo, hi);
+        const auto order = sorted(values);
+        ASSERT_EQ(order_statistics(values, ranks), (std::vector{order[ranks[0]], order[ranks[1]]}))
+            << size << ", " << p << ", " << lo;
+      }
+    }
+  }
+}
+
+TEST(OrderStatistics, SampleOnePlaceInEachStretch) {
+  for (const std::size_t count : {4097, 5000, 99'991, 10'000'000}) {
+    for (const std::size_t ranks : {1, 4, 100}) {
+      const std::size_t size = sample_size(count, ranks);
+      ASSERT_GT(size, 0U);
+      ASSERT_LE(size, count);
+      for (std::size_t i = 0; i < size; ++i) {
+        const std::size_t place = sample_place(i, size, count);
+        ASSERT_GE(place, i * count / size);
+        ASSERT_LT(place, (i + 1) * count / size);
+      }
+    }
+  }
+}
+
 RC_GTEST_PROP(OrderStatistics, AgreeWithNthElement, ()) {
   // Few distinct values, so that duplicates abound.
   const auto values = *rc::gen::nonEmpty(rc::gen::container<std::vector<float>>(
@@ -135,6 +283,20 @@ TEST(OrderStatistics, RefuseWhatIsNoNumberNamingTheFirst) {
             order_statistics(values, {&rank, 1}, "weights");
           }),
           AllOf(HasSubstr("weights"), ::testing::EndsWith("at index " + std::to_string(at))));
+    }
+  }
+  for (const float bad : {kNaN, -kNaN, kInfinity, -kInfinity}) {
+    for (const std::size_t at : {0UL, sample_place(7, sample_size(300'000, 1), 300'000), 250'000UL,
+                                 299'998UL, 299'999UL}) {
+      std::vector<float> values(300'000, 1.0F);
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] += static_cast<float>(i % 777);
+      values[at] = bad;
+      values.back() = bad;
+      const std::size_t rank = 50;
+      EXPECT_THAT(refusal([&] {
+                    order_statistics(values, {&rank, 1}, "weights");
+                  }),
+                  ::testing::EndsWith("at index " + std::to_string(at)));
     }
   }
   // The largest finite numbers are next to infinity, and fine.

@@ -12,6 +12,7 @@
 
 #include "support/random_values.hpp"
 #include "support/refusal.hpp"
+#include "support/targets.hpp"
 #include "support/threads.hpp"
 
 namespace zeropoint {
@@ -38,6 +39,29 @@ TEST(MinMaxRange, FindsExtremesWhereverTheyStand) {
       EXPECT_EQ(min_max_range(high), (Range{size == 1 ? 2.0F : -1.0F, 2})) << size << ", " << at;
     }
   }
+}
+
+TEST(MinMaxRange, FindsExtremesAndWhatIsNoNumberOnEveryInstructionSet) {
+  testing::on_every_target([] {
+    for (const std::size_t size : {1, 3, 4, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 333}) {
+      for (std::size_t at = 0; at < size; ++at) {
+        Values values(size, 1.0F);
+        values[at] = -2;
+        values[(at + 1) % size] = 3;
+        ASSERT_EQ(min_max_range(values), (Range{size == 1 ? 3.0F : -2.0F, 3}))
+            << size << ", " << at;
+        for (const float bad : {kNaN, -kNaN, kInfinity, -kInfinity}) {
+          values[at] = bad;
+          ASSERT_THAT(refusal([&] { min_max_range(values); }),
+                      ::testing::EndsWith("at index " + std::to_string(at)))
+              << size;
+        }
+      }
+    }
+    constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
+    ASSERT_EQ(min_max_range(Values(100, kDenormal)), (Range{kDenormal, kDenormal}));
+    ASSERT_EQ(min_max_range(Values(100, -kDenormal)), (Range{-kDenormal, -kDenormal}));
+  });
 }
 
 TEST(MinMaxRange, AgreesWithTheStandardLibraryAtAnyThreadCount) {
