@@ -19,6 +19,7 @@
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/params.hpp"
 #include "zeropoint/quantize/qtensor.hpp"
+#include "zeropoint/quantize/quantized_matmul.hpp"
 #include "zeropoint/ranges/order_statistics.hpp"
 #include "zeropoint/ranges/range.hpp"
 #include "zeropoint/report/report.hpp"

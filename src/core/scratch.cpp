@@ -16,19 +16,29 @@ std::byte* allocate(std::size_t bytes) {
 }
 void release(std::byte* data) { ::operator delete(data, kAlignment); }
 
-struct Kept {
+struct Piece {
   std::byte* data = nullptr;
   std::size_t bytes = 0;
-  ~Kept() { release(data); }
+};
+
+// The larger piece first.
+struct Kept {
+  Piece large, small;
+  ~Kept() {
+    release(large.data);
+    release(small.data);
+  }
 };
 thread_local Kept kept;
 
 }  // namespace
 
-Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes) {
-  if (kept.bytes >= bytes) {
-    data_ = std::exchange(kept.data, nullptr);
-    bytes_ = std::exchange(kept.bytes, 0);
+Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(0) {
+  for (Piece* piece : {&kept.small, &kept.large}) {
+    if (piece->bytes < bytes) continue;
+    const Piece taken = std::exchange(*piece, {});
+    data_ = taken.data;
+    bytes_ = taken.bytes;
     return;
   }
   bytes_ = std::max(bytes, kLeast);
@@ -36,12 +46,10 @@ Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes) {
 }
 
 Scratch::~Scratch() {
-  if (bytes_ > kMostKept || bytes_ <= kept.bytes) {
-    release(data_);
-    return;
-  }
-  release(std::exchange(kept.data, data_));
-  kept.bytes = bytes_;
+  Piece back{data_, bytes_};
+  if (back.bytes <= kMostKept && back.bytes > kept.small.bytes) std::swap(back, kept.small);
+  if (kept.small.bytes > kept.large.bytes) std::swap(kept.small, kept.large);
+  release(back.data);
 }
 
 }  // namespace zeropoint

@@ -4,8 +4,8 @@
 
 namespace zeropoint {
 
-/// Memory for the length of one call, aligned to 64 bytes and uninitialized. Each thread keeps the
-/// last piece it gave back, up to 64 MiB, so that a product that is called again allocates nothing.
+/// Memory for the length of one call, aligned to 64 bytes and uninitialized. Each thread keeps
+/// two pieces that it gave back, up to 64 MiB, so that what is called again allocates nothing.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes);
