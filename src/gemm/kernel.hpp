@@ -44,7 +44,7 @@ struct TileFinish {
   void* out = nullptr;           ///< the tile's first element
   std::ptrdiff_t out_row = 0;    ///< elements from row to row
   const float* scale = nullptr;  ///< one a column of the panel
-  const float* bias = nullptr;   ///< one a column of the panel
+  const float* bias = nullptr;   ///< the same, or nullptr: nothing is added
   float lo = 0, hi = 0;          ///< lo − z and hi − z
   std::int32_t zero_point = 0;   ///< z
   std::uint32_t last_lanes = 0;  ///< bit i: column i of the last vector is in the output

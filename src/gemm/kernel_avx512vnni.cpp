@@ -18,6 +18,7 @@ namespace {
 using namespace avx512vnni;
 
 constexpr Tiles kPlain = tiles_of<Plain>();
+constexpr Tiles kScaled = tiles_of<Scaled>();
 constexpr Tiles kFinished[] = {tiles_of<Int32>(), tiles_of<Float32>(), tiles_of<Int8>()};
 
 void tile(const TileTask& task, std::size_t rows, std::size_t vectors) noexcept {
@@ -26,7 +27,9 @@ void tile(const TileTask& task, std::size_t rows, std::size_t vectors) noexcept 
 
 void tile_and_finish(const TileTask& task, const TileFinish& finish, TileOutput as,
                      std::size_t rows, std::size_t vectors) noexcept {
-  kFinished[static_cast<std::size_t>(as)].of[vectors - 1][rows - 1](task, &finish);
+  const bool scaled = as == TileOutput::float32 && finish.bias == nullptr;
+  const Tiles& tiles = scaled ? kScaled : kFinished[static_cast<std::size_t>(as)];
+  tiles.of[vectors - 1][rows - 1](task, &finish);
 }
 
 // Bit i set for i < count.
@@ -173,67 +176,69 @@ ZEROPOINT_AVX512 void pack(const PackTask& task) noexcept {
   }
 }
 
-// Lane i of the result is the sum of x[i]'s lanes.
-ZEROPOINT_AVX512 inline __m512i sum_across(const __m512i (&x)[16]) {
-  const auto pair = [&](__m512i a, __m512i b) ZEROPOINT_AVX512 {
-    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-  };
-  __m512i four[4];  // lane 4q + i: x[4f + i], the four lanes of quarter q
-  for (std::size_t f = 0; f < 4; ++f) {
-    const __m512i a = pair(x[4 * f], x[4 * f + 1]);
-    const __m512i b = pair(x[4 * f + 2], x[4 * f + 3]);
-    four[f] = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+// Four rows that are contiguous along k: lanes 4q + i hold parts of row i's sum. With `Copy`, also
+// what the tile takes.
+template <bool Copy>
+ZEROPOINT_AVX512 inline __m512i sum_4_rows(const RowTask& task, std::size_t first, __m512i flip) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  // Rows that are not there are the last one again; what comes of it is not stored.
+  const std::uint8_t* x[4];
+  std::uint8_t* to[4] = {};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::size_t row = first + i < task.rows ? first + i : task.rows - 1;
+    x[i] = static_cast<const std::uint8_t*>(task.codes) +
+           static_cast<std::ptrdiff_t>(row) * task.row_stride;
+    if constexpr (Copy) to[i] = task.to + static_cast<std::ptrdiff_t>(row) * task.to_row;
   }
-  const auto quarters = [&](__m512i a, __m512i b) ZEROPOINT_AVX512 {
-    return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
-  };
-  return quarters(quarters(four[0], four[1]), quarters(four[2], four[3]));
+  __m512i sum[4];
+  for (auto& of_row : sum) of_row = _mm512_setzero_si512();
+  const std::size_t whole = task.k / 64 * 64;
+  for (std::size_t l = 0; l < whole; l += 64) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      const __m512i v = _mm512_xor_si512(_mm512_loadu_si512(x[i] + l), flip);
+      sum[i] = _mm512_dpbusd_epi32(sum[i], ones, v);
+      if constexpr (Copy) _mm512_storeu_si512(to[i] + l, v);
+    }
+  }
+  if (whole < task.k) {
+    const __mmask64 rest = first_bits(task.k - whole);
+    const __mmask64 groups = first_bits((task.k - whole + 3) / 4 * 4);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const __m512i v = _mm512_maskz_mov_epi8(
+          rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, x[i] + whole), flip));
+      sum[i] = _mm512_dpbusd_epi32(sum[i], ones, v);
+      if constexpr (Copy) _mm512_mask_storeu_epi8(to[i] + whole, groups, v);
+    }
+  }
+  const __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[0], sum[1]),
+                                     _mm512_unpackhi_epi32(sum[0], sum[1]));
+  const __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[2], sum[3]),
+                                     _mm512_unpackhi_epi32(sum[2], sum[3]));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
-// Up to 16 rows that are contiguous along k: their sums, and with `Copy` what the tile takes.
 template <bool Copy>
-ZEROPOINT_AVX512 __m512i sum_16_rows(const RowTask& task, std::size_t first, std::size_t rows,
-                                     __m512i flip) {
-  const auto* from = static_cast<const std::uint8_t*>(task.codes);
-  const __m512i ones = _mm512_set1_epi8(1);
-  const std::size_t whole = task.k / 64 * 64;
-  const __mmask64 rest = first_bits(task.k - whole);
-  __m512i sums[16];
-  for (std::size_t i = 0; i < 16; ++i) {
-    __m512i sum = _mm512_setzero_si512();
-    if (i < rows) {
-      const std::uint8_t* x = from + static_cast<std::ptrdiff_t>(first + i) * task.row_stride;
-      std::uint8_t* to =
-          Copy ? task.to + static_cast<std::ptrdiff_t>(first + i) * task.to_row : nullptr;
-      for (std::size_t l = 0; l < whole; l += 64) {
-        const __m512i v = _mm512_xor_si512(_mm512_loadu_si512(x + l), flip);
-        sum = _mm512_dpbusd_epi32(sum, ones, v);
-        if constexpr (Copy) _mm512_storeu_si512(to + l, v);
-      }
-      if (rest != 0) {
-        const __m512i v = _mm512_maskz_mov_epi8(
-            rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, x + whole), flip));
-        sum = _mm512_dpbusd_epi32(sum, ones, v);
-        if constexpr (Copy) {
-          const std::size_t bytes = (task.k - whole + 3) / 4 * 4;
-          _mm512_mask_storeu_epi8(to + whole, first_bits(bytes), v);
-        }
-      }
+ZEROPOINT_AVX512 void sum_rows(const RowTask& task, __m512i flip) {
+  for (std::size_t i = 0; i < task.rows; i += 4) {
+    const __m512i parts = sum_4_rows<Copy>(task, i, flip);
+    const __m256i halves =
+        _mm256_add_epi32(_mm512_castsi512_si256(parts), _mm512_extracti64x4_epi64(parts, 1));
+    const __m128i sums =
+        _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    const std::size_t rows = task.rows - i;
+    if (rows >= 4) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(task.sums + i), sums);
+    } else {
+      _mm_mask_storeu_epi32(task.sums + i, static_cast<__mmask8>(first_bits(rows)), sums);
     }
-    sums[i] = sum;
   }
-  return sum_across(sums);
 }
 
 ZEROPOINT_AVX512 void rows_of_a(const RowTask& task) noexcept {
   if (task.k_stride != 1) return rows_plain<std::int8_t>(task, task.is_signed ? 0 : 128);
   const __m512i flip = _mm512_set1_epi8(task.is_signed ? char{0} : static_cast<char>(0x80));
-  for (std::size_t i = 0; i < task.rows; i += 16) {
-    const std::size_t rows = task.rows - i < 16 ? task.rows - i : 16;
-    const __m512i sums = task.to != nullptr ? sum_16_rows<true>(task, i, rows, flip)
-                                            : sum_16_rows<false>(task, i, rows, flip);
-    _mm512_mask_storeu_epi32(task.sums + i, static_cast<__mmask16>(first_bits(rows)), sums);
-  }
+  if (task.to != nullptr) return sum_rows<true>(task, flip);
+  sum_rows<false>(task, flip);
 }
 
 bool supported() noexcept {

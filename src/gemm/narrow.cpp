@@ -56,7 +56,10 @@ struct Cut {
 
 Cut cut(const Panels& panels, std::size_t panel_bytes, std::size_t m, std::size_t rows,
         std::size_t team) {
-  std::size_t most = std::max<std::size_t>(1, block_bytes() / panel_bytes);
+  if (team == 1 && panels.count * panel_bytes <= block_bytes()) {
+    return {panels.count, 1, m, 1};
+  }
+  const std::size_t most = std::max<std::size_t>(1, block_bytes() / panel_bytes);
   std::size_t blocks = divide_up(panels.count, most);
   if (team > 1 && panels.count >= team) blocks = round_up(blocks, team);
   blocks = std::min(blocks, panels.count);
@@ -112,7 +115,7 @@ std::size_t columns_of_block(const Shared& s) {
 
 // How many panels are finished together: few enough to stay in the first-level cache.
 std::size_t panels_of_tiles(const Shared& s) {
-  return std::max<std::size_t>(1, 128 / s.panels.width);
+  return s.panels.width <= 32 ? 4 : s.panels.width <= 64 ? 2 : 1;
 }
 
 std::size_t columns_of_tiles(const Shared& s) {
@@ -236,8 +239,6 @@ void prepare_finish(const Shared& s, const Own& own, std::size_t begin, std::siz
       own.scale[c] = finish.scale_a *
                      (finish.scales_b == nullptr ? finish.scale_b : finish.scales_b[begin + c]);
     }
-    // Adding −0 changes nothing.
-    if (finish.bias == nullptr) std::fill_n(own.bias, columns, -0.0F);
     if (finish.bias != nullptr) std::copy_n(finish.bias + begin, valid, own.bias);
   } else if (s.product.as != FinishAs::int32) {
     for (std::size_t c = 0; c < valid; ++c) {
@@ -339,7 +340,7 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
             (static_cast<std::ptrdiff_t>(i) * finish.row_stride + static_cast<std::ptrdiff_t>(j)) *
                 static_cast<std::ptrdiff_t>(out_element);
         fused.scale = own.scale + c;
-        fused.bias = own.bias + c;
+        fused.bias = finish.bias == nullptr ? nullptr : own.bias + c;
         const std::size_t missing = j + width > p.n ? j + width - p.n : 0;
         fused.last_lanes = ~std::uint32_t{0} >> (32 - s.kernel.lanes + missing);
         s.kernel.tile_and_finish(task, fused, output, rows, vectors);
@@ -358,8 +359,12 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
 }
 
 void run(Shared& s, const Own& own, std::size_t index, std::size_t team) {
-  prepare_rows(s, s.m * index / team, s.m * (index + 1) / team);
-  if (team > 1) team_barrier();
+  if (team == 1) {
+    prepare_rows(s, 0, s.m);
+  } else {
+    prepare_rows(s, s.m * index / team, s.m * (index + 1) / team);
+    team_barrier();
+  }
   Finish finish = s.product.finish;
   if (s.of_each) {
     finish.row_factor = s.row_factor;
@@ -370,15 +375,16 @@ void run(Shared& s, const Own& own, std::size_t index, std::size_t team) {
   const std::size_t blocks = s.cut.column_blocks * s.cut.row_blocks;
   std::size_t packed = s.cut.column_blocks;  // the block that is in own.block
   const std::uint8_t* panels = nullptr;
+  std::size_t alone = 0;
   while (true) {
-    const std::size_t block = s.next.fetch_add(1, std::memory_order_relaxed);
+    const std::size_t block = team > 1 ? s.next.fetch_add(1, std::memory_order_relaxed) : alone++;
     if (block >= blocks) return;
-    const std::size_t column = block / s.cut.row_blocks;
+    const std::size_t column = s.cut.row_blocks == 1 ? block : block / s.cut.row_blocks;
     const std::size_t first = column * s.cut.block_panels;
     const std::size_t last = std::min(s.panels.count, first + s.cut.block_panels);
     if (column != packed) panels = prepare_block(s, own, first, last);
     packed = column;
-    const std::size_t begin = block % s.cut.row_blocks * s.cut.block_rows;
+    const std::size_t begin = (block - column * s.cut.row_blocks) * s.cut.block_rows;
     multiply_block(s, own, finish, panels, first, last, begin,
                    std::min(s.m, begin + s.cut.block_rows));
   }

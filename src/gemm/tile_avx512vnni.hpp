@@ -46,42 +46,65 @@ constexpr std::size_t kLastVectors = 3;
     ZEROPOINT_VECTOR(1, "vpaddd %%zmm25, %%zmm27, %%zmm" c1 "\n")       \
     ZEROPOINT_VECTOR(2, "vpaddd %%zmm26, %%zmm27, %%zmm" c2 "\n"))
 
-#define ZEROPOINT_DOT(r, c0, c1, c2, a)                                 \
+// One group: `of_a` bytes into the rows, `of_b` vectors into the panel.
+#define ZEROPOINT_DOT(r, c0, c1, c2, a) ZEROPOINT_DOT_AT("", r, c0, c1, c2, a)
+#define ZEROPOINT_SECOND_DOT(r, c0, c1, c2, a) ZEROPOINT_DOT_AT("4", r, c0, c1, c2, a)
+#define ZEROPOINT_DOT_AT(of_a, r, c0, c1, c2, a)                        \
   ZEROPOINT_ROW(r,                                                      \
-    "vpbroadcastd " a ", %%zmm27\n"                                     \
+    "vpbroadcastd " of_a a ", %%zmm27\n"                                \
                         "vpdpbusd %%zmm27, %%zmm24, %%zmm" c0 "\n"      \
     ZEROPOINT_VECTOR(1, "vpdpbusd %%zmm27, %%zmm25, %%zmm" c1 "\n")     \
     ZEROPOINT_VECTOR(2, "vpdpbusd %%zmm27, %%zmm26, %%zmm" c2 "\n"))
+#define ZEROPOINT_LOAD_B(of_b)                                          \
+                        "vmovdqu64 64*(" of_b ")(%[b]), %%zmm24\n"      \
+    ZEROPOINT_VECTOR(1, "vmovdqu64 64*(" of_b " + 1)(%[b]), %%zmm25\n") \
+    ZEROPOINT_VECTOR(2, "vmovdqu64 64*(" of_b " + 2)(%[b]), %%zmm26\n")
+
+// A kilobyte ahead: from the second-level cache, the processor alone brings a panel too late.
+#define ZEROPOINT_PREFETCH_B(of_b)                                      \
+                        "prefetcht0 1024+64*(" of_b ")(%[b])\n"         \
+    ZEROPOINT_VECTOR(1, "prefetcht0 1024+64*(" of_b " + 1)(%[b])\n")    \
+    ZEROPOINT_VECTOR(2, "prefetcht0 1024+64*(" of_b " + 2)(%[b])\n")
 
 #define ZEROPOINT_SUMS                                                  \
                         "vmovdqu64 (%[column_start]), %%zmm24\n"        \
     ZEROPOINT_VECTOR(1, "vmovdqu64 64(%[column_start]), %%zmm25\n")     \
     ZEROPOINT_VECTOR(2, "vmovdqu64 128(%[column_start]), %%zmm26\n")    \
     ZEROPOINT_EACH_ROW(ZEROPOINT_START)                                 \
-    "test %[groups], %[groups]\n"                                       \
-    "jz 2f\n"                                                           \
-    ".p2align 5\n"                                                      \
-    "1:\n"                                                              \
-                        "vmovdqu64 (%[b]), %%zmm24\n"                   \
-    ZEROPOINT_VECTOR(1, "vmovdqu64 64(%[b]), %%zmm25\n")                \
-    ZEROPOINT_VECTOR(2, "vmovdqu64 128(%[b]), %%zmm26\n")               \
+    "shr %[groups]\n"                                                   \
+    "jnc 2f\n"                                                          \
+    "1:\n" /* one group */                                              \
+    ZEROPOINT_LOAD_B("0")                                               \
     ZEROPOINT_EACH_ROW(ZEROPOINT_DOT)                                   \
                      "add $4, %[a]\n"                                   \
     ZEROPOINT_ROW(4, "add $4, %[a4]\n")                                 \
     "add $64*%c[vectors], %[b]\n"                                       \
+    "2:\n"                                                              \
+    "test %[groups], %[groups]\n"                                       \
+    "jz 4f\n"                                                           \
+    ".p2align 5\n"                                                      \
+    "3:\n" /* two groups */                                             \
+    ZEROPOINT_LOAD_B("0")                                               \
+    ZEROPOINT_PREFETCH_B("0")                                           \
+    ZEROPOINT_EACH_ROW(ZEROPOINT_DOT)                                   \
+    ZEROPOINT_LOAD_B("%c[vectors]")                                     \
+    ZEROPOINT_PREFETCH_B("%c[vectors]")                                 \
+    ZEROPOINT_EACH_ROW(ZEROPOINT_SECOND_DOT)                            \
+                     "add $8, %[a]\n"                                   \
+    ZEROPOINT_ROW(4, "add $8, %[a4]\n")                                 \
+    "add $128*%c[vectors], %[b]\n"                                      \
     "dec %[groups]\n"                                                   \
-    "jnz 1b\n"                                                          \
-    "2:\n" /* one more group, whose rows are 4 bytes apart */           \
+    "jnz 3b\n"                                                          \
+    "4:\n" /* the incomplete one, whose rows are 4 bytes apart */       \
     "test %[tail], %[tail]\n"                                           \
-    "jz 3f\n"                                                           \
+    "jz 5f\n"                                                           \
     "mov %[tail], %[a]\n"                                               \
     "lea 16(%[tail]), %[a4]\n"                                          \
     "mov $4, %[row]\n"                                                  \
     "mov $12, %[row3]\n"                                                \
     "xor %k[tail], %k[tail]\n"                                          \
-    "mov $1, %k[groups]\n"                                              \
     "jmp 1b\n"                                                          \
-    "3:\n"
+    "5:\n"
 
 // A vector into memory, the last one of a row by the mask k1.
 #define ZEROPOINT_PUT(move, c, v, bytes)                                \
@@ -103,6 +126,17 @@ constexpr std::size_t kLastVectors = 3;
                         ZEROPOINT_PUT("vmovdqu32", c0, 0, 64)           \
     ZEROPOINT_VECTOR(1, ZEROPOINT_PUT("vmovdqu32", c1, 1, 64))          \
     ZEROPOINT_VECTOR(2, ZEROPOINT_PUT("vmovdqu32", c2, 2, 64))          \
+    "add %[c_row], %[c]\n")
+
+#define ZEROPOINT_SCALED(c, scale, v)                                   \
+    "vcvtdq2ps %%zmm" c ", %%zmm" c "\n"                                \
+    "vmulps %%zmm" scale ", %%zmm" c ", %%zmm" c "\n"                   \
+    ZEROPOINT_PUT("vmovups", c, v, 64)
+#define ZEROPOINT_STORE_SCALED(r, c0, c1, c2, a)                        \
+  ZEROPOINT_ROW(r,                                                      \
+                        ZEROPOINT_SCALED(c0, "24", 0)                   \
+    ZEROPOINT_VECTOR(1, ZEROPOINT_SCALED(c1, "25", 1))                  \
+    ZEROPOINT_VECTOR(2, ZEROPOINT_SCALED(c2, "26", 2))                  \
     "add %[c_row], %[c]\n")
 
 #define ZEROPOINT_FLOAT(c, scale, bias, v)                              \
@@ -168,6 +202,22 @@ struct Int32 {
     ZEROPOINT_TILE("kmovw %[mask], %%k1\n"
                    ZEROPOINT_EACH_ROW(ZEROPOINT_STORE_INT32),
                    finish->out, finish->out_row * 4, [mask] "m"(finish->last_lanes));
+  }
+};
+
+/// Without a bias.
+struct Scaled {
+  template <std::size_t Rows, std::size_t Vectors>
+  ZEROPOINT_AVX512 static void tile(const TileTask& task, const TileFinish* finish) noexcept {
+    // Pointers are loaded when the loop no longer needs its registers.
+    ZEROPOINT_TILE("kmovw %[mask], %%k1\n"
+                   "mov %[scale], %[a]\n"
+                                       "vmovups (%[a]), %%zmm24\n"
+                   ZEROPOINT_VECTOR(1, "vmovups 64(%[a]), %%zmm25\n")
+                   ZEROPOINT_VECTOR(2, "vmovups 128(%[a]), %%zmm26\n")
+                   ZEROPOINT_EACH_ROW(ZEROPOINT_STORE_SCALED),
+                   finish->out, finish->out_row * 4, [mask] "m"(finish->last_lanes),
+                   [scale] "m"(finish->scale));
   }
 };
 
