@@ -17,6 +17,7 @@
 
 #include "zeropoint/quantize/elementwise.hpp"
 
+#include "core/count_if-inl.hpp"
 #include "core/prefetch.hpp"
 #include "core/vector_target.hpp"
 #include "quantize/step.hpp"
@@ -80,14 +81,12 @@ std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Ste
   // sum, so that full vectors of codes are put together by taking every other half, twice.
   const hn::Repartition<std::uint16_t, decltype(d)> dh;
   const hn::Repartition<std::uint8_t, decltype(d)> db;
-  const auto ones = hn::Set(di, 1);
   const auto to_bits = hn::Set(d, 0x1.8p23F);
   auto clipped_by_lane = hn::Zero(di);
   const auto lower_bits = [&](const float* from) HWY_ATTR {
     const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
     const auto kept = hn::Min(hn::Max(v, lo), hi);
-    clipped_by_lane = hn::IfThenElse(hn::RebindMask(di, hn::Ne(v, kept)),
-                                     hn::Add(clipped_by_lane, ones), clipped_by_lane);
+    clipped_by_lane = CountIf(di, hn::RebindMask(di, hn::Ne(v, kept)), clipped_by_lane);
     return hn::BitCast(dh, hn::Add(kept, to_bits));
   };
   const auto two_vectors = [&](const float* from) HWY_ATTR {

@@ -1,12 +1,14 @@
 // Compiled once for each instruction set by Highway; the best is chosen at run time.
 #include <algorithm>
-#include <limits>
+#include <bit>
+#include <cstdint>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ranges/scan.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "core/count_if-inl.hpp"
 #include "core/prefetch.hpp"
 #include "core/vector_target.hpp"
 #include "ranges/scan.hpp"
@@ -69,6 +71,32 @@ Extremes ScanExtremes(const float* x, std::size_t count) {
   return found;
 }
 
+// Counts which keys lie above `low`, and appends the values below `high` of them to `inside`.
+// A function that is always inlined: GCC leaves a lambda's accumulators in memory.
+template <class D, class DI, class V, class VI>
+HWY_INLINE void SortOut(D d, DI di, const float* from, V v, VI key, VI low, VI high, VI& above,
+                        float*& inside) {
+  const auto is_above = hn::Gt(key, low);
+  above = CountIf(di, is_above, above);
+  const auto is_inside = hn::RebindMask(d, hn::And(is_above, hn::Gt(high, key)));
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  (void)from;
+  hn::StoreU(hn::Compress(v, is_inside), d, inside);
+  inside += hn::CountTrue(d, is_inside);
+#else
+  // Without an instruction for it, Highway 1.0 builds a table for each call; few are inside.
+  (void)v;
+  if (hn::AllFalse(d, is_inside)) return;
+  std::uint8_t bits[sizeof(std::uint64_t)];
+  const std::size_t bytes = hn::StoreMaskBits(d, is_inside, bits);
+  for (std::size_t byte = 0; byte < bytes; ++byte) {
+    for (unsigned left = bits[byte]; left != 0; left &= left - 1) {
+      *inside++ = from[8 * byte + static_cast<std::size_t>(std::countr_zero(left))];
+    }
+  }
+#endif
+}
+
 bool ScanBrackets(const float* x, std::size_t count, const Bracket* brackets, Found* found) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> di;
@@ -77,36 +105,23 @@ bool ScanBrackets(const float* x, std::size_t count, const Bracket* brackets, Fo
   const auto high0 = hn::Set(di, brackets[0].hi);
   const auto low1 = hn::Set(di, brackets[1].lo);
   const auto high1 = hn::Set(di, brackets[1].hi);
-  const auto one = hn::Set(di, 1);
   const auto magnitude = hn::Set(di, 0x7FFFFFFF);
   auto above0 = hn::Zero(di);
   auto above1 = hn::Zero(di);
   auto largest = hn::Zero(di);
   float* inside0 = found[0].inside;
   float* inside1 = found[1].inside;
-  const auto sort_out = [&](auto v, auto key, auto low, auto high, auto& above,
-                            float*& inside) HWY_ATTR {
-    const auto is_above = hn::Gt(key, low);
-    above = hn::IfThenElse(is_above, hn::Add(above, one), above);
-    const auto is_inside = hn::RebindMask(d, hn::And(is_above, hn::Gt(high, key)));
-    hn::StoreU(hn::Compress(v, is_inside), d, inside);
-    inside += hn::CountTrue(d, is_inside);
-  };
   std::size_t i = 0;
-  const auto one_vector = [&](std::size_t at) HWY_ATTR {
-    const auto v = hn::LoadU(d, x + at);
+  for (; i + lanes <= count; i += lanes) {
+    prefetch_ahead(x, i, lanes, count);
+    const auto v = hn::LoadU(d, x + i);
     const auto bits = hn::BitCast(di, v);
     // All but the sign is turned around where the sign is set.
     const auto key = hn::Xor(bits, hn::And(hn::ShiftRight<31>(bits), magnitude));
     largest = hn::Max(largest, hn::And(bits, magnitude));
-    sort_out(v, key, low0, high0, above0, inside0);
-    sort_out(v, key, low1, high1, above1, inside1);
-  };
-  for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    prefetch_ahead(x, i, 4 * lanes, count);
-    for (std::size_t part = 0; part < 4; ++part) one_vector(i + part * lanes);
+    SortOut(d, di, x + i, v, key, low0, high0, above0, inside0);
+    SortOut(d, di, x + i, v, key, low1, high1, above1, inside1);
   }
-  for (; i + lanes <= count; i += lanes) one_vector(i);
 
   HWY_ALIGN std::int32_t lane_values[3][HWY_MAX_BYTES / sizeof(std::int32_t)];
   hn::Store(above0, di, lane_values[0]);
