@@ -42,6 +42,9 @@ ZEROPOINT_AVX512 inline __m512i low_bytes(std::size_t count) {
   return _mm512_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(first_bits(8 * count))));
 }
 
+// The driver packs so many rows of all panels before it goes on down.
+constexpr std::ptrdiff_t kRowsAhead = 64;
+
 // Columns whose elements lie side by side in memory: of four rows of B, each 16 columns become one
 // vector. All vectors of the panel in one pass, so that each line of memory is read once.
 template <std::size_t Vectors>
@@ -73,6 +76,10 @@ ZEROPOINT_AVX512 void pack_columns(const PackTask& task, __m512i flip) {
         x = _mm512_mask_broadcast_i32x4(x, 0x0F00, row(2));
         x = _mm512_mask_broadcast_i32x4(x, 0xF000, row(3));
         finish(x, flip, v);
+      }
+      // Rows are read in pieces too short for the processor to run ahead.
+      for (std::ptrdiff_t r = 0; r < 4; ++r) {
+        __builtin_prefetch(from + (kRowsAhead + r) * k_stride, 0, 2);
       }
       from += 4 * k_stride;
       to += 64 * Vectors;

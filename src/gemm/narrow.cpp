@@ -10,6 +10,7 @@
 #include "zeropoint/core/parallel.hpp"
 
 #include "core/scratch.hpp"
+#include "gemm/segments.hpp"
 
 // C is cut into blocks of columns, and where those are too few for the threads, of rows:
 //
@@ -200,9 +201,10 @@ void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
 // up are still in a cache for the next one.
 void pack_block(const Shared& s, const Own& own, std::size_t first, std::size_t last) {
   const auto& p = s.product;
-  constexpr std::size_t kRowsAtOnce = 64;
+  // Rows a page apart share the sets of a cache: it holds fewer of them.
+  const std::size_t rows_at_once = p.b.row_stride % 4096 == 0 ? 16 : 64;
   const std::size_t depth =
-      p.b.col_stride == 1 && last - first > 1 ? kRowsAtOnce : std::max<std::size_t>(1, p.k);
+      p.b.col_stride == 1 && last - first > 1 ? rows_at_once : std::max<std::size_t>(1, p.k);
   for (std::size_t l = 0; l == 0 || l < p.k; l += depth) {
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t j = s.panels.first(panel);
@@ -228,7 +230,6 @@ void pack_block(const Shared& s, const Own& own, std::size_t first, std::size_t 
   }
 }
 
-// Block [first, last) of panels: packed, if it is not, with what belongs to its columns.
 // What a kernel that finishes takes for each column of a block.
 void prepare_finish(const Shared& s, const Own& own, std::size_t begin, std::size_t columns) {
   const Finish& finish = s.product.finish;
@@ -248,6 +249,7 @@ void prepare_finish(const Shared& s, const Own& own, std::size_t begin, std::siz
   }
 }
 
+// Block [first, last) of panels: packed, if it is not, with what belongs to its columns.
 const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, std::size_t last) {
   const auto& p = s.product;
   const std::size_t width = s.panels.width;
@@ -428,6 +430,7 @@ bool fuses(const Shared& s) {
 }  // namespace
 
 void multiply(const NarrowProduct& product) {
+  if (is_in_segments(product)) return multiply_in_segments(product);
   const Kernel& kernel = *product.kernel;
   Shared s{.product = product,
            .kernel = kernel,
@@ -453,7 +456,7 @@ void multiply(const NarrowProduct& product) {
 
   const double work =
       static_cast<double>(s.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
-  std::size_t team = work < kWorthATeam ? 1 : static_cast<std::size_t>(threads());
+  std::size_t team = product.alone || work < kWorthATeam ? 1 : static_cast<std::size_t>(threads());
   const std::size_t panel_bytes = std::max<std::size_t>(1, s.panels.width * s.groups * 4);
   s.cut = cut(s.panels, panel_bytes, s.m, kernel.rows, team);
   team = std::min(team, s.cut.column_blocks * s.cut.row_blocks);

@@ -45,6 +45,7 @@ struct NarrowProduct {
   std::size_t first_k = 0, k = 0;
   /// Sums of the kernel's elements as they are: neither offsets nor zero points are taken off.
   bool raw = false;
+  bool alone = false;  ///< on the calling thread, as a part of a larger product
   FinishAs as = FinishAs::int32;
   Finish finish = {};
 };
