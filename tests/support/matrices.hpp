@@ -10,9 +10,35 @@
 namespace zeropoint::testing {
 
 /// How a test's matrix lies in memory.
-enum class Layout { row_major, column_major, padded, backwards };
+enum class Layout { row_major, column_major, padded, backwards, gapped };
 inline constexpr Layout kLayouts[] = {Layout::row_major, Layout::column_major, Layout::padded,
-                                      Layout::backwards};
+                                      Layout::backwards, Layout::gapped};
+
+/// Where element (0, 0) is, and how far apart the others are.
+struct Placement {
+  std::ptrdiff_t origin, row_stride, col_stride;
+};
+
+inline Placement place(std::size_t rows, std::size_t cols, Layout layout) {
+  const auto r = static_cast<std::ptrdiff_t>(rows);
+  const auto c = static_cast<std::ptrdiff_t>(cols);
+  switch (layout) {
+    case Layout::row_major:
+      break;
+    case Layout::column_major:
+      return {0, 1, r};
+    case Layout::padded:
+      return {0, 3 * c + 5, 3};
+    case Layout::backwards:
+      return {r * c > 0 ? r * c - 1 : 0, -c, -1};
+    case Layout::gapped:
+      return {0, c + 7, 1};
+  }
+  return {0, c, 1};
+}
+
+/// Elements that a matrix takes in any layout, and some more.
+inline std::size_t room(std::size_t rows, std::size_t cols) { return rows * (3 * cols + 7) + 1; }
 
 /// A matrix in some layout, with what surrounds its elements filled by `random` too.
 template <class T>
@@ -20,28 +46,16 @@ class LaidOut {
  public:
   template <class Fill>
   LaidOut(std::size_t rows, std::size_t cols, Layout layout, const Fill& fill) {
-    const auto r = static_cast<std::ptrdiff_t>(rows);
-    const auto c = static_cast<std::ptrdiff_t>(cols);
-    std::ptrdiff_t origin = 0;
-    switch (layout) {
-      case Layout::row_major:
-        view_ = {nullptr, rows, cols, c, 1};
-        break;
-      case Layout::column_major:
-        view_ = {nullptr, rows, cols, 1, r};
-        break;
-      case Layout::padded:
-        view_ = {nullptr, rows, cols, 3 * c + 5, 3};
-        break;
-      case Layout::backwards:
-        view_ = {nullptr, rows, cols, -c, -1};
-        origin = r * c > 0 ? r * c - 1 : 0;
-        break;
-    }
-    storage_.resize(rows * (3 * cols + 5) + 1);
+    const Placement placed = place(rows, cols, layout);
+    storage_.resize(room(rows, cols));
     for (T& x : storage_) x = fill();
-    view_.data = storage_.data() + origin;
+    view_ = {storage_.data() + placed.origin, rows, cols, placed.row_stride, placed.col_stride};
   }
+  LaidOut(const LaidOut&) = delete;
+  LaidOut& operator=(const LaidOut&) = delete;
+  LaidOut(LaidOut&&) = default;
+  LaidOut& operator=(LaidOut&&) = default;
+
   MatrixView<const T> view() const { return view_; }
   MatrixView<T> view() { return view_; }
 
