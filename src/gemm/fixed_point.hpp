@@ -13,6 +13,11 @@ struct FixedPoint {
   int shift = 0;              ///< multiplier = mantissa · 2^(shift − 31)
 
   std::int64_t scale(std::int64_t sum) const {
+    // From 2^32 on every sum but 0 goes beyond any grid and zero point of 32 bits.
+    if (shift > 32) {
+      const bool positive = (sum > 0) == (mantissa > 0);
+      return sum == 0 ? 0 : positive ? kBeyond : -kBeyond;
+    }
     const Wide product = Wide{sum} * mantissa * (Wide{1} << (shift > 0 ? shift : 0));
     const Wide half = Wide{1} << 30;
     Wide high = (product + (product >= 0 ? half : 1 - half)) / (Wide{1} << 31);
@@ -21,13 +26,15 @@ struct FixedPoint {
       const Wide rest = high & mask;
       high = (high >> -shift) + (rest > (mask >> 1) + (high < 0 ? 1 : 0) ? 1 : 0);
     }
-    // No output grid is wider: what lies beyond is clamped all the same.
-    constexpr Wide kBeyond = Wide{1} << 40;
     return static_cast<std::int64_t>(high > kBeyond ? kBeyond : high < -kBeyond ? -kBeyond : high);
   }
+
+ private:
+  // No output grid is wider: what lies beyond is clamped all the same.
+  static constexpr std::int64_t kBeyond = std::int64_t{1} << 40;
 };
 
-/// Multipliers from 2^-61 to 2^30; smaller ones become 0.
+/// Multipliers of less than 2^-61 become 0.
 inline FixedPoint fixed_point(double multiplier) {
   int exponent = 0;
   const double fraction = std::frexp(multiplier, &exponent);

@@ -26,8 +26,8 @@ struct Requantization {
 };
 
 /// One sum, by its definition: clamp(round(scaled ⊕ z_y)) or clamp(round(scaled) + z_y), in float32
-/// after the scaling. With fixed_point the rounding is gemmlowp's own (half away from zero, twice),
-/// and `rounding` and `zero_point_before_rounding` do not count.
+/// after the scaling. With fixed_point the rounding is gemmlowp's own (to nearest, ties up, then
+/// again with ties away from zero), and `rounding` and `zero_point_before_rounding` do not count.
 std::int32_t requantize(std::int64_t sum, const Requantization& how);
 
 /// A requantization's named rules: all but multiplier, zero point and grid.
