@@ -177,7 +177,8 @@ void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       std::uint8_t rest[4] = {};
       std::memcpy(rest,
-                  static_cast<const std::uint8_t*>(a.data) + p.first_k + from +
+                  static_cast<const std::uint8_t*>(a.data) +
+                      static_cast<std::ptrdiff_t>(p.first_k) * a.col_stride + from +
                       static_cast<std::ptrdiff_t>(i) * a.row_stride,
                   p.k - from);
       std::memcpy(s.tail + 4 * i, rest, 4);
