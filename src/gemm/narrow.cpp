@@ -316,8 +316,8 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
   task.groups = s.whole_groups;
   const Requantization& rules = finish.requantization;
   TileFinish fused{.out_row = finish.row_stride,
-                   .lo = static_cast<float>(rules.lo - rules.zero_point),
-                   .hi = static_cast<float>(rules.hi - rules.zero_point),
+                   .lo = static_cast<float>(std::int64_t{rules.lo} - rules.zero_point),
+                   .hi = static_cast<float>(std::int64_t{rules.hi} - rules.zero_point),
                    .zero_point = rules.zero_point};
   const TileOutput output = p.as == FinishAs::int32     ? TileOutput::int32
                             : p.as == FinishAs::float32 ? TileOutput::float32
@@ -422,7 +422,8 @@ bool fuses(const Shared& s) {
     case FinishAs::uint8:
       // Clamping before adding the zero point is the same while float32 adds it exactly.
       return rules.scale_in == ScaleIn::float32 && rules.rounding == Rounding::half_even &&
-             !rules.zero_point_before_rounding && std::abs(rules.zero_point) <= 1 << 20;
+             !rules.zero_point_before_rounding &&
+             std::abs(std::int64_t{rules.zero_point}) <= 1 << 20;
     default:
       return false;
   }

@@ -304,6 +304,30 @@ TEST(Qgemm, IsExactOnEveryInstructionSetThatFinishes) {
   });
 }
 
+// The output's zero point may be anywhere, too: most codes then are at an end of the grid.
+TEST(Qgemm, RequantizesWithZeroPointsFarOffTheGrid) {
+  on_every_kernel([](const Kernel&) {
+    std::mt19937_64 random(35);
+    const TestProduct p(
+        AnyCodes(CodeType::int8, 9, 37, Layout::row_major, Values::any, random), {3},
+        AnyCodes(CodeType::int8, 37, 50, Layout::row_major, Values::any, random), {-4});
+    for (const ScaleIn scale_in : kScaleIns) {
+      for (const auto z : {kMin32, kMin32 + 1, -(1 << 24), -(1 << 20) - 1, -(1 << 20), 1 << 20,
+                           (1 << 20) + 1, 1 << 24, kMax32}) {
+        for (const double multiplier : {1.0, 1000.0, 1e-3}) {
+          SCOPED_TRACE(fmt::format("zero point {}, multiplier {}, scale in {}", z, multiplier,
+                                   static_cast<int>(scale_in)));
+          Requantization how;
+          how.multiplier = multiplier;
+          how.zero_point = z;
+          how.scale_in = scale_in;
+          ASSERT_NO_FATAL_FAILURE(expect_codes<std::int8_t>(p, p.b(), Layout::row_major, how));
+        }
+      }
+    }
+  });
+}
+
 // Enough work to be shared out: of few columns and many rows, the other way round, and deep.
 TEST(Qgemm, IsTheSameOnAnyNumberOfThreadsAndForSeveralCallers) {
   on_every_kernel([](const Kernel&) {
