@@ -161,8 +161,10 @@ void check_requantization(const Requantization& how, std::size_t n) {
   if (!how.multipliers.empty() && how.multipliers.size() != n) {
     refuse_count("multiplier", "columns", n, how.multipliers.size());
   }
-  const auto refuse_unless_finite = [](double multiplier) {
-    if (!std::isfinite(multiplier)) {
+  // In float32, one beyond its range is infinite, and 0 times that is no number.
+  const auto refuse_unless_finite = [&](double multiplier) {
+    if (!std::isfinite(how.scale_in == ScaleIn::float32 ? static_cast<float>(multiplier)
+                                                        : multiplier)) {
       throw InputError(fmt::format("product: expected finite multipliers, found {}", multiplier));
     }
   };

@@ -131,6 +131,9 @@ TEST(QgemmRefusals, NameMultipliersThatAreNotFinite) {
   const std::vector<double> nan = {std::numeric_limits<double>::quiet_NaN()};
   EXPECT_THAT(said({.multiplier = std::numeric_limits<double>::infinity()}), HasSubstr("finite"));
   EXPECT_THAT(said({.multipliers = nan}), HasSubstr("finite"));
+  // Finite, but not as the float32 that it is to be: 0 times it would be no number.
+  EXPECT_EQ(said({.multiplier = 1e300}), "no refusal");
+  EXPECT_THAT(said({.multiplier = 1e300, .scale_in = ScaleIn::float32}), HasSubstr("finite"));
 }
 
 // One code seen as a 1×k and a k×1 matrix by strides of 0: no memory, however large k.
