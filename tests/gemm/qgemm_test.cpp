@@ -233,6 +233,32 @@ TEST(Qgemm, TakesEveryLayoutOfAWhereOneElementIsLeftOver) {
   });
 }
 
+// With few rows in A, a B that is wide and deep is read in segments of 512 rows, by 1024 columns.
+TEST(Qgemm, EqualsThreeLoopsWhereFewRowsMeetAWideAndDeepB) {
+  on_every_kernel([](const Kernel&) {
+    std::mt19937_64 random(37);
+    for (const Shape& shape :
+         {Shape{1, 1537, 1025}, {3, 1025, 512}, {10, 1100, 513}, {2, 2049, 2050}}) {
+      for (const CodeType a : k8BitTypes) {
+        for (const CodeType b : k8BitTypes) {
+          for (const Layout layout : {Layout::row_major, Layout::gapped}) {
+            SCOPED_TRACE(fmt::format("{} {}x{} by {} with {} columns, layout {}", name_of(a),
+                                     shape.m, shape.k, name_of(b), shape.n,
+                                     static_cast<int>(layout)));
+            const TestProduct product(
+                AnyCodes(a, shape.m, shape.k, kLayouts[random() % 5], Values::any, random),
+                small_zero_points(random, shape.m),
+                AnyCodes(b, shape.k, shape.n, layout, Values::any, random),
+                small_zero_points(random, shape.n));
+            const WithThreads with(static_cast<int>(1 + random() % 4));
+            ASSERT_NO_FATAL_FAILURE(expect_every_output(product, random));
+          }
+        }
+      }
+    }
+  });
+}
+
 // 64-bit sums are made for about a million elements at a time.
 TEST(Qgemm, IsExactWhereWideSumsComeInBlocks) {
   on_every_kernel([](const Kernel&) {
@@ -332,7 +358,8 @@ TEST(Qgemm, RequantizesWithZeroPointsFarOffTheGrid) {
 TEST(Qgemm, IsTheSameOnAnyNumberOfThreadsAndForSeveralCallers) {
   on_every_kernel([](const Kernel&) {
     std::mt19937_64 random(36);
-    for (const Shape& shape : {Shape{401, 101, 103}, {21, 1001, 301}, {5, 33'000, 40}}) {
+    for (const Shape& shape :
+         {Shape{401, 101, 103}, {21, 1001, 301}, {5, 33'000, 40}, {4, 1601, 1100}}) {
       for (const CodeType type_a : {CodeType::int8, CodeType::uint8, CodeType::uint16}) {
         const TestProduct p(random, shape, type_a, CodeType::int8);
         for (const int count : {1, 2, 3, 7}) {

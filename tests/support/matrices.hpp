@@ -37,8 +37,10 @@ inline Placement place(std::size_t rows, std::size_t cols, Layout layout) {
   return {0, c, 1};
 }
 
-/// Elements that a matrix takes in any layout, and some more.
-inline std::size_t room(std::size_t rows, std::size_t cols) { return rows * (3 * cols + 7) + 1; }
+/// Elements that a matrix takes in that layout, and some more.
+inline std::size_t room(std::size_t rows, std::size_t cols, Layout layout) {
+  return rows * ((layout == Layout::padded ? 3 : 1) * cols + 7) + 1;
+}
 
 /// A matrix in some layout, with what surrounds its elements filled by `random` too.
 template <class T>
@@ -47,7 +49,7 @@ class LaidOut {
   template <class Fill>
   LaidOut(std::size_t rows, std::size_t cols, Layout layout, const Fill& fill) {
     const Placement placed = place(rows, cols, layout);
-    storage_.resize(room(rows, cols));
+    storage_.resize(room(rows, cols, layout));
     for (T& x : storage_) x = fill();
     view_ = {storage_.data() + placed.origin, rows, cols, placed.row_stride, placed.col_stride};
   }

@@ -16,7 +16,7 @@ class Output {
  public:
   Output(std::size_t rows, std::size_t cols, Layout layout) {
     const Placement placed = place(rows, cols, layout);
-    storage_.resize(kMargin + room(rows, cols) + kMargin);
+    storage_.resize(kMargin + room(rows, cols, layout) + kMargin);
     for (std::size_t e = 0; e < storage_.size(); ++e) storage_[e] = original(e);
     view_ = {storage_.data() + kMargin + placed.origin, rows, cols, placed.row_stride,
              placed.col_stride};

@@ -22,6 +22,15 @@ struct Shape {
   std::size_t m, k, n;
 };
 
+/// One for all, or one for each; small enough that a thousand products are summed in 32 bits.
+inline ZeroPointsOf small_zero_points(std::mt19937_64& random, std::size_t count) {
+  const auto one = [&] { return static_cast<std::int32_t>(integer_between(random, -128, 255)); };
+  ZeroPointsOf zero_points{one()};
+  if (random() % 2 == 0) zero_points.each.resize(count);
+  for (auto& z : zero_points.each) z = one();
+  return zero_points;
+}
+
 /// Zero, one for all, or one for each; on the grids of 8 bits and far off any.
 inline ZeroPointsOf any_zero_points(std::mt19937_64& random, std::size_t count) {
   const auto near = [&] { return static_cast<std::int32_t>(integer_between(random, -128, 255)); };
