@@ -1,5 +1,6 @@
 #pragma once
 /// Everything that the library offers.
+#include "zeropoint/bench/bench.hpp"
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/machine.hpp"
 #include "zeropoint/core/matrix.hpp"
@@ -22,6 +23,7 @@
 #include "zeropoint/quantize/quantized_matmul.hpp"
 #include "zeropoint/ranges/order_statistics.hpp"
 #include "zeropoint/ranges/range.hpp"
+#include "zeropoint/report/bench_report.hpp"
 #include "zeropoint/report/report.hpp"
 #include "zeropoint/study/claims.hpp"
 #include "zeropoint/study/row.hpp"

@@ -8,3 +8,4 @@ class App;
 void add_study_command(CLI::App& app);
 void add_runs_command(CLI::App& app);
 void add_bits_command(CLI::App& app);
+void add_bench_command(CLI::App& app);

@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   add_study_command(app);
   add_bits_command(app);
+  add_bench_command(app);
   add_runs_command(app);
 
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);

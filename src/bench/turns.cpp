@@ -1,0 +1,121 @@
+#include "bench/turns.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+namespace zeropoint {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Reading the clock takes some 30 ns: a thousandth or less of a batch.
+constexpr double kBatch = 60e-6;
+// Longer calls find the caches full of their own data whatever ran before.
+constexpr double kWarmBelow = 10e-3;
+// How long the threads of OpenMP and of gemmlowp wait for more work before they sleep.
+constexpr auto kSpinning = std::chrono::milliseconds(4);
+
+double seconds_of(const std::function<void()>& call, std::size_t times) {
+  const auto start = Clock::now();
+  for (std::size_t i = 0; i < times; ++i) call();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Pace {
+  std::size_t batch = 1;   // calls
+  double seconds = 0;      // of a call
+  double turn = 0;         // seconds of a turn
+  std::size_t stride = 1;  // it takes part in every stride-th turn
+};
+
+Pace pace_of(const Runner& runner) {
+  Pace pace;
+  runner.call();
+  pace.seconds = seconds_of(runner.call, 1);
+  while (pace.seconds * static_cast<double>(pace.batch) < kBatch) {
+    const double wanted = std::ceil(kBatch / std::max(pace.seconds, 1e-9));
+    pace.batch = std::clamp(static_cast<std::size_t>(wanted), pace.batch + 1, pace.batch * 1000);
+    pace.seconds = seconds_of(runner.call, pace.batch) / static_cast<double>(pace.batch);
+  }
+  pace.turn = pace.seconds * static_cast<double>(pace.batch + (pace.seconds < kWarmBelow ? 1 : 0));
+  if (runner.foreign_threads) pace.turn += 2 * std::chrono::duration<double>(kSpinning).count();
+  return pace;
+}
+
+double sample(const Runner& runner, const Pace& pace) {
+  if (runner.foreign_threads) std::this_thread::sleep_for(kSpinning);
+  if (pace.seconds < kWarmBelow) runner.call();
+  const double seconds = seconds_of(runner.call, pace.batch) / static_cast<double>(pace.batch);
+  if (runner.foreign_threads) std::this_thread::sleep_for(kSpinning);
+  return seconds;
+}
+
+double median(std::vector<double>& values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+}  // namespace
+
+std::vector<Samples> take_turns(const std::vector<Runner>& runners, const TurnLimits& limits) {
+  std::vector<Pace> paces;
+  double turn = 0;
+  for (const auto& runner : runners) {
+    paces.push_back(pace_of(runner));
+    turn += paces.back().turn;
+  }
+  // Whoever takes more than an even part of the time sits turns out, so that the others get more.
+  const double part = limits.seconds / static_cast<double>(std::max<std::size_t>(1, paces.size()));
+  const auto most = std::max(limits.least, limits.most);
+  const auto turns_in = [&](double seconds, double each) {
+    return static_cast<std::size_t>(std::clamp(seconds / std::max(each, 1e-9),
+                                               static_cast<double>(limits.least),
+                                               static_cast<double>(most)));
+  };
+  std::size_t turns = limits.least;
+  double fast = 0;  // seconds a turn of those that are no slower than the median
+  std::vector<double> each;
+  for (const auto& pace : paces) each.push_back(pace.turn);
+  const double typical = paces.empty() ? 0 : median(each);
+  for (const auto& pace : paces) fast += std::min(pace.turn, typical);
+  turns = turns_in(limits.seconds, fast);
+  for (auto& pace : paces) {
+    const auto wanted = turns_in(2 * part, pace.turn);
+    pace.stride = std::max<std::size_t>(1, turns / wanted);
+  }
+  std::vector<Samples> samples(runners.size());
+  const auto start = Clock::now();
+  for (std::size_t t = 0; t < turns; ++t) {
+    const double spent = std::chrono::duration<double>(Clock::now() - start).count();
+    if (t >= limits.least && spent > limits.seconds) break;
+    for (std::size_t i = 0; i < runners.size(); ++i) {
+      samples[i].push_back(t % paces[i].stride == 0 ? sample(runners[i], paces[i])
+                                                    : std::numeric_limits<double>::quiet_NaN());
+    }
+  }
+  return samples;
+}
+
+Spread spread(Samples samples) {
+  std::erase_if(samples, [](double s) { return std::isnan(s); });
+  std::ranges::sort(samples);
+  if (samples.empty()) return {};
+  const auto at = [&](double share) {
+    return samples[static_cast<std::size_t>(share * static_cast<double>(samples.size() - 1) + 0.5)];
+  };
+  return {at(0.5), at(0.25), at(0.75), samples.size()};
+}
+
+double median_ratio(const Samples& a, const Samples& b) {
+  std::vector<double> ratios;
+  for (std::size_t t = 0; t < std::min(a.size(), b.size()); ++t) {
+    if (!std::isnan(a[t]) && !std::isnan(b[t]) && a[t] > 0) ratios.push_back(b[t] / a[t]);
+  }
+  return median(ratios);
+}
+
+}  // namespace zeropoint
