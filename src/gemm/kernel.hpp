@@ -63,6 +63,19 @@ struct PackTask {
   std::int32_t* sums;  ///< one a column: Σ of what the panel holds, modulo 2^32
 };
 
+/// One row of A times rows of B that are contiguous, read once, as they lie.
+struct RowProductTask {
+  const std::uint8_t* a;  ///< k elements, in the kernel's form
+  const std::uint8_t* b;  ///< 8-bit codes: column j of row l at l·k_stride + j
+  std::ptrdiff_t k_stride;
+  std::size_t k;
+  std::size_t columns;     ///< all sums are of this many
+  bool is_signed;          ///< whether B's codes are int8
+  std::int32_t* products;  ///< Σ_l a_l·b_lj, modulo 2^32
+  std::int32_t* sums;      ///< Σ_l b_lj, both of the kernel's elements
+  std::int32_t* room;      ///< 2 · columns, rounded up to 64 each
+};
+
 /// Rows of A: made into what the kernel takes, unless they are that already, and summed.
 struct RowTask {
   const void* codes;          ///< 8-bit codes: element l of row i at i·row_stride + l·k_stride
@@ -92,6 +105,8 @@ struct Kernel {
                           std::size_t rows, std::size_t vectors) noexcept = nullptr;
   void (*pack)(const PackTask& task) noexcept;
   void (*rows_of_a)(const RowTask& task) noexcept;
+  /// nullptr: a single row of A is multiplied like others.
+  void (*row_product)(const RowProductTask& task) noexcept = nullptr;
 
   std::size_t group() const { return 4 / element; }
   /// What is taken from a code of that sign to make an element of A or B.

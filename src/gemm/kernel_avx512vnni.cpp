@@ -248,6 +248,58 @@ ZEROPOINT_AVX512 void rows_of_a(const RowTask& task) noexcept {
   sum_rows<false>(task, flip);
 }
 
+// Sums are kept in `room`, 64 columns after 64, in the order in which bytes of four rows interleave
+// within a vector's quarters: vector v holds columns 16q + 4v … 16q + 4v + 3 in quarter q.
+ZEROPOINT_AVX512 void row_product(const RowProductTask& task) noexcept {
+  const __m512i ones = _mm512_set1_epi8(1);
+  const __m512i flip = _mm512_set1_epi8(task.is_signed ? static_cast<char>(0x80) : char{0});
+  const std::size_t strips = (task.columns + 63) / 64;
+  for (std::size_t l = 0; l < task.k; l += 4) {
+    const std::size_t left = task.k - l < 4 ? task.k - l : 4;
+    std::uint8_t group[4] = {};
+    for (std::size_t r = 0; r < left; ++r) group[r] = task.a[l + r];
+    std::int32_t four = 0;
+    __builtin_memcpy(&four, group, 4);
+    const __m512i a = _mm512_set1_epi32(four);
+    const std::uint8_t* rows = task.b + static_cast<std::ptrdiff_t>(l) * task.k_stride;
+    for (std::size_t s = 0; s < strips; ++s) {
+      const std::size_t j = 64 * s;
+      const __mmask64 mask = first_bits(task.columns - j);
+      __m512i x[4];
+      for (std::size_t r = 0; r < 4; ++r) {
+        const std::uint8_t* row = rows + static_cast<std::ptrdiff_t>(r) * task.k_stride + j;
+        // The next four rows: where one ends, the processor does not see the next one coming.
+        __builtin_prefetch(row + 4 * task.k_stride);
+        x[r] = r < left ? _mm512_maskz_mov_epi8(
+                              mask, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, row), flip))
+                        : _mm512_setzero_si512();
+      }
+      const __m512i low01 = _mm512_unpacklo_epi8(x[0], x[1]);
+      const __m512i high01 = _mm512_unpackhi_epi8(x[0], x[1]);
+      const __m512i low23 = _mm512_unpacklo_epi8(x[2], x[3]);
+      const __m512i high23 = _mm512_unpackhi_epi8(x[2], x[3]);
+      const __m512i groups[4] = {
+          _mm512_unpacklo_epi16(low01, low23), _mm512_unpackhi_epi16(low01, low23),
+          _mm512_unpacklo_epi16(high01, high23), _mm512_unpackhi_epi16(high01, high23)};
+      std::int32_t* const room = task.room + 128 * s;
+      for (std::size_t v = 0; v < 4; ++v) {
+        const __m512i zero = _mm512_setzero_si512();
+        const __m512i products = l == 0 ? zero : _mm512_loadu_si512(room + 16 * v);
+        const __m512i sums = l == 0 ? zero : _mm512_loadu_si512(room + 64 + 16 * v);
+        _mm512_storeu_si512(room + 16 * v, _mm512_dpbusd_epi32(products, groups[v], a));
+        _mm512_storeu_si512(room + 64 + 16 * v, _mm512_dpbusd_epi32(sums, groups[v], ones));
+      }
+    }
+  }
+  for (std::size_t j = 0; j < task.columns; ++j) {
+    const std::size_t at = j % 64;
+    const std::int32_t* const room =
+        task.room + j / 64 * 128 + at / 4 % 4 * 16 + at / 16 * 4 + at % 4;
+    task.products[j] = room[0];
+    task.sums[j] = room[64];
+  }
+}
+
 bool supported() noexcept {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
@@ -268,7 +320,8 @@ const Kernel kernel_avx512vnni{.name = "s8u8s32_8x32c4_avx512vnni",
                                .tile = tile,
                                .tile_and_finish = tile_and_finish,
                                .pack = pack,
-                               .rows_of_a = rows_of_a};
+                               .rows_of_a = rows_of_a,
+                               .row_product = row_product};
 
 }  // namespace zeropoint
 

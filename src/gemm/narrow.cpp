@@ -432,6 +432,7 @@ bool fuses(const Shared& s) {
 }  // namespace
 
 void multiply(const NarrowProduct& product) {
+  if (is_row_product(product)) return multiply_row(product);
   if (is_in_segments(product)) return multiply_in_segments(product);
   const Kernel& kernel = *product.kernel;
   Shared s{.product = product,

@@ -77,4 +77,66 @@ void multiply_in_segments(const NarrowProduct& p) {
       static_cast<double>(m) * static_cast<double>(p.n) * static_cast<double>(p.k));
 }
 
+bool is_row_product(const NarrowProduct& p) {
+  return p.kernel->row_product != nullptr && p.a.rows == 1 && p.packed == nullptr &&
+         p.b.col_stride == 1 && p.k > 0;
+}
+
+void multiply_row(const NarrowProduct& p) {
+  const Kernel& kernel = *p.kernel;
+  const auto modular = [](std::int64_t x) { return static_cast<std::uint32_t>(x); };
+  Carver counter(nullptr);
+  counter.take<std::uint8_t>(p.k + 64);
+  const Scratch scratch(counter.used());
+  auto* const a = Carver(scratch.data()).take<std::uint8_t>(p.k + 64);
+  std::int32_t row_sum = 0;
+  kernel.rows_of_a({.codes = p.a.data,
+                    .row_stride = p.a.row_stride,
+                    .k_stride = p.a.col_stride,
+                    .rows = 1,
+                    .k = p.k,
+                    .is_signed = p.a.is_signed,
+                    .to = a,
+                    .to_row = static_cast<std::ptrdiff_t>(p.k + 64),
+                    .sums = &row_sum});
+  const std::int32_t given_a = p.zero_a.each.empty() ? p.zero_a.value : p.zero_a.each[0];
+  const std::uint32_t zero_a = modular(given_a) - modular(kernel.offset_a(p.a.is_signed));
+  const auto finish = finish_tile(p.as, p.finish.requantization);
+  // A page of each row at least, and some for each thread.
+  const auto team = static_cast<std::size_t>(threads());
+  const std::size_t columns_of_block =
+      p.alone ? p.n : std::max<std::size_t>(1024, (p.n / team + 63) / 64 * 64);
+  parallel_for(
+      p.n, columns_of_block,
+      [&](std::size_t j, std::size_t end) {
+        const std::size_t columns = end - j;
+        const std::size_t padded = (columns + 63) / 64 * 64;
+        Carver count(nullptr);
+        count.take<std::int32_t>(4 * padded);
+        const Scratch memory(count.used());
+        auto* const products = Carver(memory.data()).take<std::int32_t>(4 * padded);
+        std::int32_t* const sums = products + padded;
+        kernel.row_product({.a = a,
+                            .b = static_cast<const std::uint8_t*>(p.b.data) + j,
+                            .k_stride = p.b.row_stride,
+                            .k = p.k,
+                            .columns = columns,
+                            .is_signed = p.b.is_signed,
+                            .products = products,
+                            .sums = sums,
+                            .room = sums + padded});
+        for (std::size_t c = 0; c < columns; ++c) {
+          const std::int32_t given_b =
+              p.zero_b.each.empty() ? p.zero_b.value : p.zero_b.each[j + c];
+          const std::uint32_t zero_b = modular(given_b) - modular(kernel.offset_b(p.b.is_signed));
+          const std::uint32_t term =
+              modular(sums[c]) - modular(static_cast<std::int64_t>(p.k)) * zero_b;
+          products[c] = static_cast<std::int32_t>(modular(products[c]) - zero_a * term -
+                                                  zero_b * modular(row_sum));
+        }
+        finish(p.finish, products, static_cast<std::ptrdiff_t>(padded), {0, 1, j, columns});
+      },
+      static_cast<double>(p.n) * static_cast<double>(p.k) / 16);
+}
+
 }  // namespace zeropoint
