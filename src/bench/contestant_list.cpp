@@ -19,16 +19,21 @@ constexpr ContestantRow kRows[] = {
     {{"int8_int8_packed", "int8, to int8, B packed before", "int8", true, false},
      make_int8_int8_packed},
     {{"int8_int32", "int8, to int32", "int32", false, false}, make_int8_int32},
-    {{"dynamic", "float32, quantized on the way", "float32", false, false}, make_dynamic},
-    {{"onednn_fp32", "oneDNN, float32", "float32", false, true}, make_onednn_fp32},
+    {{"dynamic", "float32, quantized on the way", "float32", false, false, true}, make_dynamic},
+    {{"dynamic_packed", "float32, B quantized before", "float32", true, false, true},
+     make_dynamic_packed},
+    {{"onednn_fp32", "oneDNN, float32", "float32", false, true, true}, make_onednn_fp32},
     {{"onednn_int8", "oneDNN, int8, to float32", "float32", false, true}, make_onednn_int8},
+    {{"onednn_int8_packed", "oneDNN, int8, B packed before", "float32", true, true},
+     make_onednn_int8_packed},
 #if defined(ZEROPOINT_BENCH_GEMMLOWP)
     {{"gemmlowp", "gemmlowp, uint8, to uint8", "uint8", false, true}, make_gemmlowp},
 #endif
 };
 
-// More rows than this are sampled: an exact product by plain loops takes long.
-constexpr std::size_t kCheckedRows = 16;
+// Above this, rows are sampled: an exact product by plain loops takes long.
+constexpr double kWholeUpTo = 256.0 * 256.0 * 256.0;
+constexpr std::size_t kCheckedRows = 64;
 
 template <class T>
 void fill(Matrix<T>& codes, std::uint32_t stream) {
@@ -70,7 +75,9 @@ BenchOperands::BenchOperands(const BenchShape& of)
   const auto real = [](std::int8_t x) { return static_cast<float>(x) / 128; };
   std::ranges::transform(a.values(), float_a.data(), real);
   std::ranges::transform(b.values(), float_b.data(), real);
-  const std::size_t count = std::min(shape.m, kCheckedRows);
+  const double work =
+      static_cast<double>(shape.m) * static_cast<double>(shape.k) * static_cast<double>(shape.n);
+  const std::size_t count = work <= kWholeUpTo ? shape.m : std::min(shape.m, kCheckedRows);
   for (std::size_t r = 0; r < count; ++r) {
     rows.push_back(count < 2 ? 0 : r * (shape.m - 1) / (count - 1));
   }

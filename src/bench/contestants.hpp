@@ -51,8 +51,10 @@ std::optional<Entrant> make_int8_int8(const BenchOperands&, int);
 std::optional<Entrant> make_int8_int8_packed(const BenchOperands&, int);
 std::optional<Entrant> make_int8_int32(const BenchOperands&, int);
 std::optional<Entrant> make_dynamic(const BenchOperands&, int);
+std::optional<Entrant> make_dynamic_packed(const BenchOperands&, int);
 std::optional<Entrant> make_onednn_fp32(const BenchOperands&, int);
 std::optional<Entrant> make_onednn_int8(const BenchOperands&, int);
+std::optional<Entrant> make_onednn_int8_packed(const BenchOperands&, int);
 std::optional<Entrant> make_gemmlowp(const BenchOperands&, int);
 
 /// Σ_l (a_il − z_a)(b_lj − z_b) of those rows of A, by plain loops.

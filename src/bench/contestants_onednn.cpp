@@ -39,7 +39,9 @@ std::optional<Entrant> make_onednn_fp32(const BenchOperands& o, int threads) {
                      }};
 }
 
-std::optional<Entrant> make_onednn_int8(const BenchOperands& o, int threads) {
+namespace {
+
+std::optional<Entrant> int8_product(const BenchOperands& o, int threads, bool packs) {
   using namespace dnnl;
   struct State {
     engine cpu{engine::kind::cpu, 0};
@@ -59,19 +61,30 @@ std::optional<Entrant> make_onednn_int8(const BenchOperands& o, int threads) {
   const auto row_major = memory::format_tag::ab;
   const memory::desc a({m, k}, memory::data_type::s8, row_major);
   const memory::desc b({k, n}, memory::data_type::s8, row_major);
+  // Packed: in whatever layout oneDNN likes best.
+  const memory::desc liked({k, n}, memory::data_type::s8, memory::format_tag::any);
   const memory::desc y({m, n}, memory::data_type::f32, row_major);
   try {
     primitive_attr attributes;
     attributes.set_output_scales(0, {DNNL_RUNTIME_F32_VAL});
     attributes.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
     attributes.set_zero_points(DNNL_ARG_WEIGHTS, 0, {DNNL_RUNTIME_S32_VAL});
-    state->product = matmul(matmul::primitive_desc(matmul::desc(a, b, y), attributes, state->cpu));
+    const matmul::primitive_desc description(matmul::desc(a, packs ? liked : b, y), attributes,
+                                             state->cpu);
+    state->product = matmul(description);
+    memory right(b, state->cpu, const_cast<std::int8_t*>(o.b.data()));
+    if (packs) {
+      memory laid_out(description.weights_desc(), state->cpu);
+      reorder(right, laid_out).execute(state->order, right, laid_out);
+      state->order.wait();
+      right = laid_out;
+    }
     const auto one = [&](memory::data_type type, void* value) {
       return memory({{1}, type, {1}}, state->cpu, value);
     };
     state->arguments = {
         {DNNL_ARG_SRC, memory(a, state->cpu, const_cast<std::int8_t*>(o.a.data()))},
-        {DNNL_ARG_WEIGHTS, memory(b, state->cpu, const_cast<std::int8_t*>(o.b.data()))},
+        {DNNL_ARG_WEIGHTS, right},
         {DNNL_ARG_DST, memory(y, state->cpu, state->y.data())},
         {DNNL_ARG_ATTR_OUTPUT_SCALES, one(memory::data_type::f32, &state->scale)},
         {DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, one(memory::data_type::s32, &state->zero_a)},
@@ -88,18 +101,27 @@ std::optional<Entrant> make_onednn_int8(const BenchOperands& o, int threads) {
                        state->order.wait();
                      },
                  .check =
-                     [&o, state] {
+                     [&o, state, packs] {
                        // Sums to float32 and one scale: two roundings.
                        const double most = static_cast<double>(o.shape.k) * 150 * 150 *
                                            static_cast<double>(state->scale) * 0x1p-23;
                        check_result(
-                           o, "onednn_int8",
+                           o, packs ? "onednn_int8_packed" : "onednn_int8",
                            [&](std::size_t i, std::size_t j) { return state->y(i, j); },
                            [&](std::int64_t sum) {
                              return static_cast<double>(state->scale) * static_cast<double>(sum);
                            },
                            most);
                      }};
+}
+
+}  // namespace
+
+std::optional<Entrant> make_onednn_int8(const BenchOperands& o, int threads) {
+  return int8_product(o, threads, false);
+}
+std::optional<Entrant> make_onednn_int8_packed(const BenchOperands& o, int threads) {
+  return int8_product(o, threads, true);
 }
 
 }  // namespace zeropoint

@@ -72,6 +72,24 @@ std::optional<Entrant> to_int8(const BenchOperands& o, bool packs) {
                      }};
 }
 
+void check_dynamic(const BenchOperands& o, std::string_view name, const Matrix<float>& y) {
+  const Convention convention = DynamicQuantization().convention;
+  const IntegerGrid grid = convention.grid(8);
+  const auto codes_of = [&](const Matrix<float>& x, Matrix<std::int8_t>& codes) {
+    const auto params = choose_params(min_max_range(x.values()), grid, convention);
+    quantize<std::int8_t>(x.values(), params, grid, convention, codes.values());
+    return params;
+  };
+  Matrix<std::int8_t> a(o.shape.m, o.shape.k), b(o.shape.k, o.shape.n);
+  const QuantParams of_a = codes_of(o.float_a, a);
+  const QuantParams of_b = codes_of(o.float_b, b);
+  const auto sums = exact_rows(a, of_a.zero_point, b, of_b.zero_point, o.rows);
+  check_result(
+      o, name, [&](std::size_t i, std::size_t j) { return y(i, j); },
+      [&](std::int64_t sum) { return of_a.scale * of_b.scale * static_cast<float>(sum); }, 0,
+      &sums);
+}
+
 }  // namespace
 
 std::optional<Entrant> make_int8_float32(const BenchOperands& o, int) {
@@ -105,24 +123,14 @@ std::optional<Entrant> make_dynamic(const BenchOperands& o, int) {
   const auto y = std::make_shared<Matrix<float>>(o.shape.m, o.shape.n);
   return Entrant{
       .call = [&o, y] { quantized_matmul(o.float_a.view(), o.float_b.view(), y->view()); },
-      .check =
-          [&o, y] {
-            const Convention convention = DynamicQuantization().convention;
-            const IntegerGrid grid = convention.grid(8);
-            const auto codes_of = [&](const Matrix<float>& x, Matrix<std::int8_t>& codes) {
-              const auto params = choose_params(min_max_range(x.values()), grid, convention);
-              quantize<std::int8_t>(x.values(), params, grid, convention, codes.values());
-              return params;
-            };
-            Matrix<std::int8_t> a(o.shape.m, o.shape.k), b(o.shape.k, o.shape.n);
-            const QuantParams of_a = codes_of(o.float_a, a);
-            const QuantParams of_b = codes_of(o.float_b, b);
-            const auto sums = exact_rows(a, of_a.zero_point, b, of_b.zero_point, o.rows);
-            check_result(
-                o, "dynamic", [&](std::size_t i, std::size_t j) { return (*y)(i, j); },
-                [&](std::int64_t sum) { return of_a.scale * of_b.scale * static_cast<float>(sum); },
-                0, &sums);
-          }};
+      .check = [&o, y] { check_dynamic(o, "dynamic", *y); }};
+}
+
+std::optional<Entrant> make_dynamic_packed(const BenchOperands& o, int) {
+  const auto y = std::make_shared<Matrix<float>>(o.shape.m, o.shape.n);
+  const auto b = std::make_shared<QuantizedWeights>(o.float_b.view(), DynamicQuantization());
+  return Entrant{.call = [&o, y, b] { quantized_matmul(o.float_a.view(), *b, y->view()); },
+                 .check = [&o, y] { check_dynamic(o, "dynamic_packed", *y); }};
 }
 
 }  // namespace zeropoint

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <numeric>
 
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
-#include "zeropoint/core/parallel.hpp"
 #include "zeropoint/core/random.hpp"
+#include "zeropoint/gemm/kernels.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/ranges/range.hpp"
 
-#include "bench/turns.hpp"
+#include "bench/load.hpp"
 
 namespace zeropoint {
 namespace {
@@ -30,13 +28,6 @@ std::vector<float> draw(std::size_t count) {
     x[i] = static_cast<float>(sum);
   }
   return x;
-}
-
-void copy_bytes(const std::byte* from, std::byte* to, std::size_t bytes) {
-  constexpr std::size_t kGrain = std::size_t{1} << 18;
-  parallel_for(bytes, kGrain, [&](std::size_t begin, std::size_t end) {
-    std::memcpy(to + begin, from + begin, end - begin);
-  });
 }
 
 void expect_equal(std::string_view what, std::size_t i, double expected, double found) {
@@ -66,9 +57,6 @@ void measure_elementwise(int threads, double seconds, bool quick,
   const QuantParams params{1.0F / 64, 3};
   std::vector<std::int8_t> codes(count);
   std::vector<float> back(count);
-  // As many bytes read and written as a number and its code have.
-  const std::size_t moved = count * 5 / 2;
-  std::vector<std::byte> from(moved, std::byte{1}), to(moved, std::byte{2});
   std::vector<float> other(count);
 
   quantize<std::int8_t>(x, params, grid, convention, codes);
@@ -96,63 +84,47 @@ void measure_elementwise(int threads, double seconds, bool quick,
   volatile float sink = 0;
   const auto low = static_cast<std::ptrdiff_t>((1 - kCover) / 2 * static_cast<double>(count - 1));
   const auto high = static_cast<std::ptrdiff_t>((1 + kCover) / 2 * static_cast<double>(count - 1));
-  struct Pair {
-    const char* name;
-    const char* against;
-    double bytes;
-    Runner mine, theirs;
-  };
   const double size = static_cast<double>(count);
-  const Runner copied{[&] { copy_bytes(from.data(), to.data(), moved); }};
-  const std::vector<Pair> pairs = {
-      {"quantize to int8",
-       "a copy of as many bytes",
-       5 * size,
-       {[&] { quantize<std::int8_t>(x, params, grid, convention, codes); }},
-       copied},
-      {"dequantize int8",
-       "a copy of as many bytes",
-       5 * size,
-       {[&] { dequantize<std::int8_t>(codes, params, back); }},
-       copied},
-      {"min-max range",
-       "adding the numbers up",
-       4 * size,
-       {[&] { sink = min_max_range(x).max; }},
-       {[&] {
-         parallel_for(count, std::size_t{1} << 18, [&](std::size_t begin, std::size_t end) {
-           float lanes[16] = {};
-           for (std::size_t i = begin; i + 16 <= end; i += 16) {
-             for (std::size_t l = 0; l < 16; ++l) lanes[l] += x[i + l];
-           }
-           sink = lanes[0];
-         });
-       }}},
-      {"coverage range",
-       "std::nth_element on a copy, both ends",
-       4 * size,
-       {[&] { sink = coverage_range(x, kCover, Coverage::two_sided).max; }},
-       {[&] {
-         std::ranges::copy(x, other.begin());
-         std::nth_element(other.begin(), other.begin() + high, other.end());
-         std::nth_element(other.begin(), other.begin() + low, other.begin() + high);
-         sink = other[static_cast<std::size_t>(low)];
-       }}},
-  };
-  for (const Pair& pair : pairs) {
-    const auto samples = take_turns({pair.mine, pair.theirs},
-                                    {.seconds = seconds / static_cast<double>(pairs.size())});
+  const MemoryRunner copied = copying(5 * count, threads);
+  const MemoryRunner read = reading(peak_loops(kernel_name()), 4 * count, threads);
+  constexpr double kPairs = 4;
+  // `of_theirs`: the bytes that a call moves, of those that `theirs` moves.
+  const auto measure = [&](const char* name, const char* against, double bytes,
+                           const std::function<void()>& mine, const Runner& theirs,
+                           double of_theirs) {
+    const auto samples = take_turns({{mine}, theirs}, {.seconds = seconds / kPairs});
     BenchElementwise row;
-    row.name = pair.name;
-    row.against = pair.against;
+    row.name = name;
+    row.against = against;
     row.count = count;
     row.threads = threads;
     row.seconds = spread(samples[0]);
     row.against_seconds = spread(samples[1]);
-    row.bytes = pair.bytes / row.seconds.median;
-    row.ratio = median_ratio(samples[0], samples[1]);
+    row.bytes = bytes / row.seconds.median;
+    row.ratio = median_ratio(samples[0], samples[1]) * of_theirs;
     rows.push_back(std::move(row));
-  }
+  };
+  // A copy's bytes are read and written, as those of numbers and codes are.
+  measure(
+      "quantize to int8", "a copy of as many bytes", 5 * size,
+      [&] { quantize<std::int8_t>(x, params, grid, convention, codes); }, copied.runner,
+      5 * size / copied.bytes);
+  measure(
+      "dequantize int8", "a copy of as many bytes", 5 * size,
+      [&] { dequantize<std::int8_t>(codes, params, back); }, copied.runner,
+      5 * size / copied.bytes);
+  measure(
+      "min-max range", "reading as many bytes", 4 * size, [&] { sink = min_max_range(x).max; },
+      read.runner, 4 * size / read.bytes);
+  const Runner partitions{[&] {
+    std::ranges::copy(x, other.begin());
+    std::nth_element(other.begin(), other.begin() + high, other.end());
+    std::nth_element(other.begin(), other.begin() + low, other.begin() + high);
+    sink = other[static_cast<std::size_t>(low)];
+  }};
+  measure(
+      "coverage range", "std::nth_element on a copy, both ends", 4 * size,
+      [&] { sink = coverage_range(x, kCover, Coverage::two_sided).max; }, partitions, 1);
 }
 
 }  // namespace zeropoint

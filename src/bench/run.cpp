@@ -1,88 +1,24 @@
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <ctime>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "zeropoint/core/error.hpp"
 #include "zeropoint/core/machine.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/gemm/kernels.hpp"
 
 #include "bench/contestants.hpp"
 #include "bench/elementwise.hpp"
-#include "bench/peak.hpp"
+#include "bench/load.hpp"
 
 namespace zeropoint {
 namespace {
 
 // Of up to so many rows of A, reading B is what takes the time.
 constexpr std::size_t kFewRows = 16;
-// Rounds of a peak loop: some 50 microseconds.
-constexpr std::size_t kPeakRounds = 4000;
-
-using ThreadWork = std::function<void(std::size_t index)>;
-
-// Calls work(0 … threads − 1) at once, each on a thread of its own.
-void on_threads(int threads, const ThreadWork& work) {
-  if (threads == 1) return work(0);
-  run_team(threads, [&](int index, int) { work(static_cast<std::size_t>(index)); });
-}
-
-Runner dot_runner(const PeakLoops& loops, int threads) {
-  return {
-      [&loops, threads] { on_threads(threads, [&](std::size_t) { loops.run_dot(kPeakRounds); }); }};
-}
-
-// Each thread reads its part of the same buffer.
-Runner read_runner(const PeakLoops& loops, const std::vector<std::byte>& data, int threads) {
-  return {[&loops, &data, threads] {
-    const auto count = static_cast<std::size_t>(threads);
-    const std::size_t steps = data.size() / kReadStep;
-    on_threads(threads, [&](std::size_t index) {
-      const std::size_t from = steps * index / count;
-      const std::size_t to = steps * (index + 1) / count;
-      loops.read(data.data() + from * kReadStep, (to - from) * kReadStep);
-    });
-  }};
-}
-
-Runner copy_runner(const std::vector<std::byte>& from, std::vector<std::byte>& to, int threads) {
-  return {[&from, &to, threads] {
-    const auto count = static_cast<std::size_t>(threads);
-    on_threads(threads, [&](std::size_t index) {
-      const std::size_t begin = from.size() * index / count;
-      const std::size_t end = from.size() * (index + 1) / count;
-      std::memcpy(to.data() + begin, from.data() + begin, end - begin);
-    });
-  }};
-}
-
-Spread inverse(const Spread& seconds, double amount) {
-  if (seconds.count == 0) return {};
-  return {amount / seconds.median, amount / seconds.high, amount / seconds.low, seconds.count};
-}
-
-BenchPeaks measure_peaks(const PeakLoops& loops, int threads, double seconds, std::size_t bytes) {
-  const std::vector<std::byte> data(bytes, std::byte{1});
-  std::vector<std::byte> other(bytes, std::byte{2});
-  const std::vector<Runner> runners = {
-      dot_runner(loops, threads),
-      {[&] { on_threads(threads, [&](std::size_t) { loops.run_fma(kPeakRounds); }); }},
-      read_runner(loops, data, threads),
-      copy_runner(data, other, threads)};
-  const auto samples = take_turns(runners, {.seconds = seconds});
-  const double rounds = static_cast<double>(kPeakRounds) * threads;
-  BenchPeaks peaks;
-  peaks.threads = threads;
-  peaks.dot = inverse(spread(samples[0]), loops.dot_ops * rounds);
-  peaks.fma = inverse(spread(samples[1]), loops.fma_ops * rounds);
-  peaks.read = inverse(spread(samples[2]), static_cast<double>(bytes));
-  peaks.copy = inverse(spread(samples[3]), 2 * static_cast<double>(bytes));
-  return peaks;
-}
-
+constexpr std::size_t kMuchOfB = std::size_t{1} << 18;
 BenchMachine describe_machine(const PeakLoops& loops, const BenchSpec& spec) {
   BenchMachine machine;
   machine.cpu = cpu_name();
@@ -100,20 +36,29 @@ BenchMachine describe_machine(const PeakLoops& loops, const BenchSpec& spec) {
   for (const auto& kernel : kernels()) {
     machine.kernels.push_back({std::string(kernel.name), kernel.supported});
   }
-  const auto cache = [&](int level, int name) {
-    const long bytes = sysconf(name);
-    if (bytes > 0) machine.caches.push_back({level, static_cast<std::size_t>(bytes)});
-  };
-  cache(1, _SC_LEVEL1_DCACHE_SIZE);
-  cache(2, _SC_LEVEL2_CACHE_SIZE);
-  cache(3, _SC_LEVEL3_CACHE_SIZE);
+  machine.caches = data_caches();
   machine.dot = loops.dot;
   machine.fma = loops.fma;
-  // Far beyond the last cache, as far as a machine's is known.
-  const std::size_t last = machine.caches.empty() ? 0 : machine.caches.back().bytes;
-  machine.read_bytes =
-      spec.quick ? std::size_t{64} << 20 : std::clamp<std::size_t>(8 * last, 256U << 20, 1U << 30);
+  machine.read_bytes = beyond_caches(machine.caches, spec.quick);
   return machine;
+}
+
+// Codes in several layouts, float32, an output for each contestant.
+double bytes_of(const BenchShape& shape) {
+  const auto m = static_cast<double>(shape.m);
+  const auto k = static_cast<double>(shape.k);
+  const auto n = static_cast<double>(shape.n);
+  return m * k * 7 + k * n * 16 + m * n * 40;
+}
+
+void check_memory(const BenchSpec& spec) {
+  const auto available = static_cast<double>(available_memory());
+  for (const auto& shape : spec.shapes) {
+    if (bytes_of(shape) <= available) continue;
+    throw InputError(
+        fmt::format("bench: expected shapes that {:.1f} GB of memory hold, found {}, for {:.1f} GB",
+                    available / 1e9, to_string(shape), bytes_of(shape) / 1e9));
+  }
 }
 
 void measure_shape(const BenchShape& shape, int threads, double seconds, const PeakLoops& loops,
@@ -133,24 +78,27 @@ void measure_shape(const BenchShape& shape, int threads, double seconds, const P
   // turn with the products: the clock drifts.
   const double ops = 2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.k) *
                      static_cast<double>(shape.n);
-  const std::size_t b_bytes = shape.k * shape.n;
-  const std::vector<std::byte> data(shape.m <= kFewRows ? b_bytes / kReadStep * kReadStep : 0,
-                                    std::byte{1});
-  const std::size_t peak_rounds = kPeakRounds * static_cast<std::size_t>(threads);
-  std::vector<Runner> runners = {
-      dot_runner(loops, threads),
-      {[&] { on_threads(threads, [&](std::size_t) { loops.run_fma(kPeakRounds); }); }}};
-  if (!data.empty()) runners.push_back(read_runner(loops, data, threads));
+  const auto b_bytes = static_cast<double>(shape.k) * static_cast<double>(shape.n);
+  const PeakRunner dot = dot_peak(loops, threads);
+  const PeakRunner fma = fma_peak(loops, threads);
+  std::vector<Runner> runners = {dot.runner, fma.runner};
+  std::optional<MemoryRunner> read;
+  if (shape.m == 1 || (shape.m <= kFewRows && shape.k * shape.n >= kMuchOfB)) {
+    read = reading(loops, shape.k * shape.n, threads);
+    runners.push_back(read->runner);
+  }
   const std::size_t first = runners.size();
   for (const auto& entrant : entrants) runners.push_back({entrant.call, entrant.foreign_threads});
   const auto samples = take_turns(runners, {.seconds = seconds});
 
   const Samples* fp32 = nullptr;
   const Samples* onednn = nullptr;
+  const Samples* onednn_packed = nullptr;
   const Samples* gemmlowp = nullptr;
   for (std::size_t i = 0; i < entrants.size(); ++i) {
     if (entrants[i].info->name == "onednn_fp32") fp32 = &samples[first + i];
     if (entrants[i].info->name == "onednn_int8") onednn = &samples[first + i];
+    if (entrants[i].info->name == "onednn_int8_packed") onednn_packed = &samples[first + i];
     if (entrants[i].info->name == "gemmlowp") gemmlowp = &samples[first + i];
   }
   for (std::size_t i = 0; i < entrants.size(); ++i) {
@@ -168,16 +116,15 @@ void measure_shape(const BenchShape& shape, int threads, double seconds, const P
     row.turns = row.seconds.count;
     row.ops = ops / row.seconds.median;
     const bool is_float = &mine == fp32;
-    const double of_round = is_float ? loops.fma_ops : loops.dot_ops;
-    row.of_peak = median_ratio(mine, samples[is_float ? 1 : 0]) * ops /
-                  (of_round * static_cast<double>(peak_rounds));
-    if (!data.empty() && !is_float && info.name != "dynamic") {
-      row.b_bytes = static_cast<double>(b_bytes) / row.seconds.median;
-      row.of_read = median_ratio(mine, samples[2]) * static_cast<double>(b_bytes) /
-                    static_cast<double>(data.size());
+    row.of_peak =
+        median_ratio(mine, samples[is_float ? 1 : 0]) * ops / (is_float ? fma.ops : dot.ops);
+    if (read && !is_float && !info.floats) {
+      row.b_bytes = b_bytes / row.seconds.median;
+      row.of_read = median_ratio(mine, samples[2]) * b_bytes / read->bytes;
     }
     if (fp32 != nullptr && !is_float) row.to_fp32 = median_ratio(mine, *fp32);
-    if (onednn != nullptr && !info.peer) row.to_onednn_int8 = median_ratio(mine, *onednn);
+    const Samples* alike = info.packed ? onednn_packed : onednn;
+    if (alike != nullptr && !info.peer) row.to_onednn_int8 = median_ratio(mine, *alike);
     if (gemmlowp != nullptr && !info.peer) row.to_gemmlowp = median_ratio(mine, *gemmlowp);
     rows.push_back(std::move(row));
   }
@@ -185,16 +132,10 @@ void measure_shape(const BenchShape& shape, int threads, double seconds, const P
 
 }  // namespace
 
-double read_rate(std::size_t bytes, int threads) {
-  const std::vector<std::byte> data(std::max(bytes / kReadStep, std::size_t{1}) * kReadStep,
-                                    std::byte{1});
-  const auto samples = take_turns({read_runner(peak_loops(kernel_name()), data, threads)}, {});
-  return static_cast<double>(data.size()) / spread(samples[0]).median;
-}
-
 BenchResult run_bench(const BenchSpec& spec, const BenchProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
   const PeakLoops& loops = peak_loops(kernel_name());
+  check_memory(spec);
   BenchResult result;
   result.machine = describe_machine(loops, spec);
   // A step for the peaks and one for the elementwise work count as two shapes.
@@ -208,7 +149,7 @@ BenchResult run_bench(const BenchSpec& spec, const BenchProgress& progress) {
     set_threads(threads);
     progress(step++, steps, "peaks, " + on);
     result.machine.peaks.push_back(
-        measure_peaks(loops, threads, 2 * share, result.machine.read_bytes));
+        measure_peaks(loops, result.machine.read_bytes, threads, 2 * share));
     for (const auto& shape : spec.shapes) {
       progress(step++, steps, to_string(shape) + ", " + on);
       measure_shape(shape, threads, share, loops, result.products);

@@ -17,7 +17,7 @@ std::optional<double> to_fp32(const BenchRow& r) { return r.to_fp32; }
 bool is_square(const BenchShape& s, std::size_t from, std::size_t to) {
   return s.m == s.k && s.k == s.n && s.n >= from && s.n <= to;
 }
-bool is_int8(const BenchRow& r) { return !r.peer && r.contestant != "dynamic"; }
+bool is_int8(const BenchRow& r) { return !r.peer && !r.contestant.starts_with("dynamic"); }
 // The targets speak of float32 and int8 outputs.
 bool is_plain(const BenchRow& r) { return is_int8(r) && !r.packed && r.output != "int32"; }
 bool is_packed(const BenchRow& r) { return is_int8(r) && r.packed; }
@@ -53,6 +53,8 @@ constexpr Target kTargets[] = {
      [](const BenchRow& r) { return is_plain(r) && is_square(r.shape, 10, 10); }, to_onednn, 4,
      false},
     {"every shape: not slower than oneDNN's int8", is_plain, to_onednn, 1, false},
+    {"every shape: not slower than oneDNN's int8, B packed before in both", is_packed, to_onednn, 1,
+     false},
     {"float32 in and out, n from 1000 on: times as fast as oneDNN's float32",
      [](const BenchRow& r) {
        return r.contestant == "dynamic" && is_square(r.shape, 1000, 1'000'000);

@@ -1,6 +1,7 @@
 #include "bench/turns.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <thread>
@@ -63,29 +64,19 @@ double median(std::vector<double>& values) {
 
 std::vector<Samples> take_turns(const std::vector<Runner>& runners, const TurnLimits& limits) {
   std::vector<Pace> paces;
-  double turn = 0;
-  for (const auto& runner : runners) {
-    paces.push_back(pace_of(runner));
-    turn += paces.back().turn;
+  for (const auto& runner : runners) paces.push_back(pace_of(runner));
+  // Whoever takes more than its part of the time sits turns out. Strides are powers of two, so that
+  // any two meet in every turn of the slower one.
+  const double part =
+      2 * limits.seconds / static_cast<double>(std::max<std::size_t>(1, paces.size()));
+  std::vector<std::size_t> wanted;
+  for (const auto& pace : paces) {
+    wanted.push_back(static_cast<std::size_t>(std::clamp(
+        part / pace.turn, static_cast<double>(limits.least), static_cast<double>(limits.most))));
   }
-  // Whoever takes more than an even part of the time sits turns out, so that the others get more.
-  const double part = limits.seconds / static_cast<double>(std::max<std::size_t>(1, paces.size()));
-  const auto most = std::max(limits.least, limits.most);
-  const auto turns_in = [&](double seconds, double each) {
-    return static_cast<std::size_t>(std::clamp(seconds / std::max(each, 1e-9),
-                                               static_cast<double>(limits.least),
-                                               static_cast<double>(most)));
-  };
-  std::size_t turns = limits.least;
-  double fast = 0;  // seconds a turn of those that are no slower than the median
-  std::vector<double> each;
-  for (const auto& pace : paces) each.push_back(pace.turn);
-  const double typical = paces.empty() ? 0 : median(each);
-  for (const auto& pace : paces) fast += std::min(pace.turn, typical);
-  turns = turns_in(limits.seconds, fast);
-  for (auto& pace : paces) {
-    const auto wanted = turns_in(2 * part, pace.turn);
-    pace.stride = std::max<std::size_t>(1, turns / wanted);
+  const std::size_t turns = wanted.empty() ? 0 : std::ranges::max(wanted);
+  for (std::size_t i = 0; i < paces.size(); ++i) {
+    paces[i].stride = std::bit_floor(turns / wanted[i]);
   }
   std::vector<Samples> samples(runners.size());
   const auto start = Clock::now();

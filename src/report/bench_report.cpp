@@ -46,6 +46,19 @@ std::string peak_text(const BenchMachine& machine, const BenchPeaks& peaks) {
       peaks.read.median * 1e-9, peaks.copy.median * 1e-9);
 }
 
+// What must be known before any figure is believed.
+std::string busy_text(const BenchMachine& machine) {
+  constexpr double kQuiet = 0.95;
+  std::string text;
+  for (const auto& peaks : machine.peaks) {
+    if (peaks.undisturbed >= kQuiet) continue;
+    text +=
+        fmt::format("Other processes took {:.0f} % of a core from {}: these figures say little.\n",
+                    100 * (1 - peaks.undisturbed), on(peaks.threads));
+  }
+  return text;
+}
+
 std::string kernels_text(const BenchMachine& machine) {
   std::string text;
   for (const auto& kernel : machine.kernels) {
@@ -88,7 +101,7 @@ constexpr const char* kHow =
     "Each shape's contestants are called in turn, A B C … A B C …, short calls in batches, and "
     "with them the loop that measures the peak; shares and ratios are medians over the turns. "
     "Before anything is timed, its result is held against the definition: integers and codes "
-    "exactly, in 16 rows of larger products.";
+    "exactly, in 64 rows of products above 256³.";
 
 }  // namespace
 
@@ -96,23 +109,24 @@ std::string to_table(const BenchResult& result) {
   const BenchMachine& machine = result.machine;
   std::string text = machine_text(machine) + "\nkernel " + machine.kernel + "\n";
   for (const auto& peaks : machine.peaks) text += peak_text(machine, peaks) + "\n";
+  text += busy_text(machine);
   text +=
       "\nop = one multiplication or addition; peak: of the instruction, in the same turns;\n"
       "x fp32, x int8, x lowp: times as fast as oneDNN's float32, its int8, gemmlowp\n";
   for (std::size_t i = 0; i < result.products.size(); ++i) {
     const BenchRow& row = result.products[i];
     if (begins_shape(result.products, i)) {
-      text += fmt::format("\n{:<33} {:>10} {:>6} {:>9} {:>6} {:>7} {:>7} {:>7}\n",
+      text += fmt::format("\n{:<36} {:>10} {:>6} {:>9} {:>6} {:>7} {:>7} {:>7}\n",
                           to_string(row.shape) + ", " + on(row.threads), "time", "+-", "Gop/s",
                           "peak", "x fp32", "x int8", "x lowp");
     }
-    text += fmt::format("  {:<31} {:>10} {:>6} {:>9.1f} {:>6} {:>7} {:>7} {:>7}\n", row.title,
+    text += fmt::format("  {:<34} {:>10} {:>6} {:>9.1f} {:>6} {:>7} {:>7} {:>7}\n", row.title,
                         time_of(row.seconds.median),
                         fmt::format("{:.0f} %", 50 * spread_of(row.seconds)), row.ops * 1e-9,
                         percent(row.of_peak), cell(row), times(row.to_onednn_int8),
                         times(row.to_gemmlowp));
     if (row.b_bytes && !row.peer) {
-      text += fmt::format("  {:<31} B at {:.1f} GB/s, {} of reading as many bytes\n", "",
+      text += fmt::format("    {:<32} B at {:.1f} GB/s, {} of reading as many bytes\n", "",
                           *row.b_bytes * 1e-9, percent(row.of_read));
     }
   }
@@ -158,9 +172,11 @@ std::string to_json(const BenchResult& result) {
   for (const auto& cache : machine.caches) {
     m["caches"].push_back({{"level", cache.level}, {"bytes", cache.bytes}});
   }
+  m["read_bytes"] = machine.read_bytes;
   m["peaks"] = Json::array();
   for (const auto& peaks : machine.peaks) {
     m["peaks"].push_back({{"threads", peaks.threads},
+                          {"undisturbed", peaks.undisturbed},
                           {"dot_instruction", machine.dot},
                           {"dot_ops_per_second", spread_json(peaks.dot)},
                           {"fma_instruction", machine.fma},
@@ -221,6 +237,7 @@ std::string to_markdown(const BenchResult& result) {
   for (const auto& peaks : machine.peaks) {
     text += fmt::format("- Peaks on {}\n", peak_text(machine, peaks));
   }
+  if (const auto busy = busy_text(machine); !busy.empty()) text += "\n" + busy;
   text += fmt::format("\n{}\n", kHow);
   text +=
       "\nGop/s: 10⁹ multiplications and additions a second. Peak: share of the instruction's "

@@ -32,6 +32,9 @@ struct Spread {
 /// What this machine can do at most, on so many threads at once.
 struct BenchPeaks {
   int threads = 1;
+  /// The part of the time that the threads ran while they had work; the rest went to other
+  /// processes, and with it what figures on so many threads are worth.
+  double undisturbed = 1;
   Spread dot, fma;    ///< operations a second; the instructions are BenchMachine's
   Spread read, copy;  ///< bytes a second, far beyond the last cache; a copy's are read and written
 };
@@ -62,6 +65,7 @@ struct ContestantInfo {
   std::string_view output;
   bool packed = false;  ///< B was laid out before the clock started
   bool peer = false;    ///< not zeropoint's
+  bool floats = false;  ///< its operands are float32
 };
 std::span<const ContestantInfo> contestants();
 
@@ -79,7 +83,7 @@ struct BenchRow {
   std::optional<double> b_bytes;         ///< of B a second, where m is small
   std::optional<double> of_read;         ///< of reading as many bytes
   std::optional<double> to_fp32;         ///< how many times as fast as oneDNN's float32
-  std::optional<double> to_onednn_int8;  ///< and as its int8, B packed alike
+  std::optional<double> to_onednn_int8;  ///< and as its int8, B packed before or not as here
   std::optional<double> to_gemmlowp;
 };
 
@@ -120,7 +124,7 @@ std::vector<TargetVerdict> judge_targets(const BenchResult& result);
 /// Shapes at which int8 is not faster than fp32: "10x10x10 on 1 thread".
 std::vector<std::string> not_faster_than_fp32(const BenchResult& result);
 
-/// `share` of the work is done and `what` is next; called before each step.
+/// `step` of `steps` are done, and what is next; called before each step.
 using BenchProgress = std::function<void(std::size_t step, std::size_t steps, const std::string&)>;
 
 /// Every result is held against its definition before it is timed. Throws WorkError naming the
