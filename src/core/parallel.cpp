@@ -50,18 +50,21 @@ void parallel_for(std::size_t count, std::size_t grain,
     return;
   }
   // No exception may leave a parallel region; the first is carried out by hand.
+  // It is that of the first piece, whichever thread failed first.
   std::exception_ptr failure;
   std::mutex failure_mutex;
-  std::atomic<bool> failed{false};
+  std::atomic<std::size_t> failed{pieces};
 #pragma omp parallel for num_threads(team) schedule(dynamic, 1)
   for (std::size_t piece = 0; piece < pieces; ++piece) {
-    if (failed) continue;
+    if (piece > failed) continue;
     try {
       one_piece(piece);
     } catch (...) {
       const std::lock_guard lock(failure_mutex);
-      if (!failure) failure = std::current_exception();
-      failed = true;
+      if (piece < failed) {
+        failure = std::current_exception();
+        failed = piece;
+      }
     }
   }
   if (failure) std::rethrow_exception(failure);

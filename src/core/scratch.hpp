@@ -5,7 +5,7 @@
 namespace zeropoint {
 
 /// Memory for the length of one call, aligned to 64 bytes and uninitialized. Each thread keeps
-/// two pieces that it gave back, up to 64 MiB, so that what is called again allocates nothing.
+/// two pieces that it gave back, up to 64 MiB each, so that what is called again allocates nothing.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes);

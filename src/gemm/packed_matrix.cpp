@@ -47,6 +47,10 @@ PackedMatrix::PackedMatrix(const Operand& b)
   const Kernel& kernel = *kernel_;
   const Panels panels(kernel, cols_);
   const std::size_t groups = (rows_ + kernel.group() - 1) / kernel.group();
+  if (groups > 0 && panels.padded() > std::numeric_limits<std::ptrdiff_t>::max() / 4 / groups) {
+    throw InputError(fmt::format("packed matrix: expected a size that memory can hold, found {}x{}",
+                                 rows_, cols_));
+  }
   panel_bytes_ = panels.padded() * groups * 4;
   panels_.reset(static_cast<std::uint8_t*>(::operator new(panel_bytes_, kAlignment)));
   const std::int32_t offset = kernel.offset_b(is_signed_);

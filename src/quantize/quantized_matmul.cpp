@@ -1,6 +1,7 @@
 #include "zeropoint/quantize/quantized_matmul.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include <fmt/format.h>
@@ -181,6 +182,14 @@ void multiply(MatrixView<const float> a, const DynamicQuantization& of_a, const 
               std::span<const float> scales_b, std::span<const float> bias, MatrixView<float> y,
               std::byte* room) {
   const Quantized q = quantize_operand(rows_of(a), of_a, "A", room);
+  // A product of scales that is infinite would make NaN of a sum of 0.
+  const float largest =
+      std::ranges::max(q.scales) * (scales_b.empty() ? 1 : std::ranges::max(scales_b));
+  if (!std::isfinite(largest)) {
+    throw InputError(fmt::format(
+        "product: expected scales whose product float32 holds, found {:.3g} of A and {:.3g} of B",
+        std::ranges::max(q.scales), std::ranges::max(scales_b)));
+  }
   qgemm(Operand(view(q, of_a.convention.is_signed, a.rows, a.cols, true), zero_points(q, a.rows)),
         b, Dequantization{scales(q.scales), scales(scales_b), bias}, y);
 }

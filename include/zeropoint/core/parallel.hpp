@@ -22,7 +22,8 @@ void team_barrier();
 
 /// Calls body(begin, end) for consecutive pieces of [0, count), each `grain` long but the last,
 /// on up to `threads()` threads. Which pieces exist depends on `count` and `grain` alone, so that a
-/// result folded piece by piece is the same at any thread count. The first exception is rethrown.
+/// result folded piece by piece is the same at any thread count. Of several exceptions, that
+/// of the first piece is rethrown.
 /// `work`, if given, is the whole in elementary operations: little of it stays on this thread, as
 /// waking another takes longer.
 void parallel_for(std::size_t count, std::size_t grain,

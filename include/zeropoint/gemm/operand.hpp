@@ -34,7 +34,8 @@ struct CodesView {
   bool is_signed = true;
 };
 
-/// One zero point for a whole operand, or one for each row of A or column of B.
+/// One zero point for a whole operand, or one for each row of A or column of B; those are not
+/// owned.
 struct ZeroPoints {
   ZeroPoints(std::int32_t all = 0) : value(all) {}
   ZeroPoints(std::span<const std::int32_t> of_each) : each(of_each) {}
@@ -57,8 +58,10 @@ struct Operand {
 struct Kernel;
 
 /// B (k×n), laid out once for all products with it, its column sums and zero points included. Holds
-/// about as many bytes as B does (twice as many with a 16-bit kernel). Codes of 8 bits. Immutable:
-/// several threads may multiply by one. It stays with the kernel in use when it was made.
+/// about as many bytes as B does (twice as many with a 16-bit kernel), columns rounded up to a
+/// vector of 4 to 16. Codes of 8 bits. Immutable: several threads may multiply by one. It stays
+/// with the kernel in use when it was made. What was moved from can only be assigned to or
+/// destroyed.
 class PackedMatrix {
  public:
   PackedMatrix() = default;

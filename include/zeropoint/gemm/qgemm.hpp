@@ -17,15 +17,17 @@ namespace zeropoint {
 /// bits it is made in 64. Results are bit-identical on every instruction set and thread count.
 /// Threads: set_threads(); little work stays on the calling thread. Calls from several threads at
 /// once are safe, as long as no output overlaps another output or an input. Inputs and outputs must
-/// not overlap. All throw InputError if shapes do not fit each other.
+/// not overlap. All throw InputError if shapes do not fit each other, or if codes and zero points
+/// of these kinds could make sums beyond 64 bits (k·max|a − z_a|·max|b − z_b|).
 
-/// S itself. Throws InputError if an element exceeds int32, naming the first.
+/// S itself. Throws InputError if an element exceeds int32, naming the first; rows of y before it
+/// may have been written.
 void qgemm(const Operand& a, const RightOperand& b, MatrixView<std::int32_t> y);
 
-/// S in 64 bits. Throws InputError if codes and zero points of these sizes could exceed those.
+/// S in 64 bits.
 void qgemm(const Operand& a, const RightOperand& b, MatrixView<std::int64_t> y);
 
-/// A scale for a whole operand, or for each row of A or column of B.
+/// A scale for a whole operand, or for each row of A or column of B; those are not owned.
 struct Scales {
   Scales(float all = 1) : value(all) {}
   Scales(std::span<const float> of_each) : each(of_each) {}

@@ -45,7 +45,8 @@ class QuantizedWeights {
 /// multiplied as integers, exactly, and the product comes back in float32 (see qgemm.hpp for its
 /// rounding). Any strides; bias is empty or has n numbers. The same on every instruction set and
 /// thread count. Throws InputError if shapes do not fit, or if a number of A or B is NaN or
-/// infinite, naming the first. Y must not overlap A or B.
+/// infinite, naming the first, or if the product of their scales is beyond float32. Y must not
+/// overlap A or B.
 void quantized_matmul(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y,
                       std::span<const float> bias = {},
                       const DynamicQuantization& of_a = DynamicQuantization(),
