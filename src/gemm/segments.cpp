@@ -1,6 +1,7 @@
 #include "gemm/segments.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "zeropoint/core/parallel.hpp"
 
@@ -106,37 +107,36 @@ void multiply_row(const NarrowProduct& p) {
   const auto team = static_cast<std::size_t>(threads());
   const std::size_t columns_of_block =
       p.alone ? p.n : std::max<std::size_t>(1024, (p.n / team + 63) / 64 * 64);
-  parallel_for(
-      p.n, columns_of_block,
-      [&](std::size_t j, std::size_t end) {
-        const std::size_t columns = end - j;
-        const std::size_t padded = (columns + 63) / 64 * 64;
-        Carver count(nullptr);
-        count.take<std::int32_t>(4 * padded);
-        const Scratch memory(count.used());
-        auto* const products = Carver(memory.data()).take<std::int32_t>(4 * padded);
-        std::int32_t* const sums = products + padded;
-        kernel.row_product({.a = a,
-                            .b = static_cast<const std::uint8_t*>(p.b.data) + j,
-                            .k_stride = p.b.row_stride,
-                            .k = p.k,
-                            .columns = columns,
-                            .is_signed = p.b.is_signed,
-                            .products = products,
-                            .sums = sums,
-                            .room = sums + padded});
-        for (std::size_t c = 0; c < columns; ++c) {
-          const std::int32_t given_b =
-              p.zero_b.each.empty() ? p.zero_b.value : p.zero_b.each[j + c];
-          const std::uint32_t zero_b = modular(given_b) - modular(kernel.offset_b(p.b.is_signed));
-          const std::uint32_t term =
-              modular(sums[c]) - modular(static_cast<std::int64_t>(p.k)) * zero_b;
-          products[c] = static_cast<std::int32_t>(modular(products[c]) - zero_a * term -
-                                                  zero_b * modular(row_sum));
-        }
-        finish(p.finish, products, static_cast<std::ptrdiff_t>(padded), {0, 1, j, columns});
-      },
-      static_cast<double>(p.n) * static_cast<double>(p.k) / 16);
+  const auto multiply_columns = [&](std::size_t j, std::size_t end) {
+    const std::size_t columns = end - j;
+    const std::size_t padded = (columns + 63) / 64 * 64;
+    Carver count(nullptr);
+    count.take<std::int32_t>(4 * padded);
+    const Scratch memory(count.used());
+    auto* const products = Carver(memory.data()).take<std::int32_t>(4 * padded);
+    std::int32_t* const sums = products + padded;
+    kernel.row_product({.a = a,
+                        .b = static_cast<const std::uint8_t*>(p.b.data) + j,
+                        .k_stride = p.b.row_stride,
+                        .k = p.k,
+                        .columns = columns,
+                        .is_signed = p.b.is_signed,
+                        .products = products,
+                        .sums = sums,
+                        .room = sums + padded});
+    for (std::size_t c = 0; c < columns; ++c) {
+      const std::int32_t given_b = p.zero_b.each.empty() ? p.zero_b.value : p.zero_b.each[j + c];
+      const std::uint32_t zero_b = modular(given_b) - modular(kernel.offset_b(p.b.is_signed));
+      const std::uint32_t term =
+          modular(sums[c]) - modular(static_cast<std::int64_t>(p.k)) * zero_b;
+      products[c] = static_cast<std::int32_t>(modular(products[c]) - zero_a * term -
+                                              zero_b * modular(row_sum));
+    }
+    finish(p.finish, products, static_cast<std::ptrdiff_t>(padded), {0, 1, j, columns});
+  };
+  // By reference, so that small products take no memory.
+  parallel_for(p.n, columns_of_block, std::ref(multiply_columns),
+               static_cast<double>(p.n) * static_cast<double>(p.k) / 16);
 }
 
 }  // namespace zeropoint

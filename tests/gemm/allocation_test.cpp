@@ -53,38 +53,45 @@ TEST(QgemmAllocation, CountsWhatIsAllocated) {
 TEST(QgemmAllocation, ASmallProductCalledAgainTakesNoMemoryAndNoThread) {
   on_every_kernel([](const Kernel&) {
     std::mt19937_64 random(61);
-    for (const CodeType type_a : k8BitTypes) {
-      for (const CodeType type_b : k8BitTypes) {
-        const AnyCodes a(type_a, 10, 10, Layout::row_major, Values::any, random);
-        const AnyCodes b(type_b, 10, 10, Layout::row_major, Values::any, random);
-        const std::vector<std::int32_t> of_each(10, 7);
-        const std::vector<float> scales(10, 0.1F);
-        const std::vector<double> multipliers(10, 0.001);
-        Requantization how;
-        how.multipliers = multipliers;
-        Matrix<std::int32_t> sums(10, 10);
-        Matrix<float> reals(10, 10);
-        Matrix<std::int8_t> codes(10, 10);
-        for (const ZeroPoints& zero : {ZeroPoints(3), ZeroPoints(of_each)}) {
-          const PackedMatrix packed(Operand(b.view(), zero));
-          const auto products = [&] {
-            for (const RightOperand& right :
-                 {RightOperand(packed), RightOperand(Operand(b.view(), zero))}) {
-              qgemm({a.view(), zero}, right, sums.view());
-              qgemm({a.view(), zero}, right, {Scales(scales), Scales(scales), scales},
-                    reals.view());
-              for (const ScaleIn scale_in : kScaleIns) {
-                how.scale_in = scale_in;
-                qgemm({a.view(), zero}, right, how, codes.view());
+    for (const std::size_t m : {10, 1}) {
+      for (const CodeType type_a : k8BitTypes) {
+        for (const CodeType type_b : k8BitTypes) {
+          const AnyCodes a(type_a, m, 10, Layout::row_major, Values::any, random);
+          const AnyCodes b(type_b, 10, 10, Layout::row_major, Values::any, random);
+          const std::vector<std::int32_t> of_each(10, 7);
+          const std::vector<std::int32_t> of_rows(m, 5);
+          const std::vector<float> scales(10, 0.1F);
+          const std::vector<float> row_scales(m, 0.2F);
+          const std::vector<double> multipliers(10, 0.001);
+          Requantization how;
+          how.multipliers = multipliers;
+          Matrix<std::int32_t> sums(m, 10);
+          Matrix<float> reals(m, 10);
+          Matrix<std::int8_t> codes(m, 10);
+          for (const bool each : {false, true}) {
+            const ZeroPoints zero = each ? ZeroPoints(of_each) : ZeroPoints(3);
+            const ZeroPoints zero_a = each ? ZeroPoints(of_rows) : ZeroPoints(3);
+            const PackedMatrix packed(Operand(b.view(), zero));
+            const auto products = [&] {
+              for (const RightOperand& right :
+                   {RightOperand(packed), RightOperand(Operand(b.view(), zero))}) {
+                qgemm({a.view(), zero_a}, right, sums.view());
+                qgemm({a.view(), zero_a}, right, {Scales(row_scales), Scales(scales), scales},
+                      reals.view());
+                for (const ScaleIn scale_in : kScaleIns) {
+                  how.scale_in = scale_in;
+                  qgemm({a.view(), zero_a}, right, how, codes.view());
+                }
               }
-            }
-          };
-          const std::size_t threads_before = threads_of_this_process();
-          products();
-          const std::size_t before = allocations;
-          products();
-          ASSERT_EQ(allocations, before) << name_of(type_a) << ", " << name_of(type_b);
-          ASSERT_EQ(threads_of_this_process(), threads_before);
+            };
+            const std::size_t threads_before = threads_of_this_process();
+            products();
+            const std::size_t before = allocations;
+            products();
+            ASSERT_EQ(allocations, before)
+                << m << " rows, " << name_of(type_a) << ", " << name_of(type_b);
+            ASSERT_EQ(threads_of_this_process(), threads_before);
+          }
         }
       }
     }

@@ -238,7 +238,7 @@ TEST(Qgemm, EqualsThreeLoopsWhereFewRowsMeetAWideAndDeepB) {
   on_every_kernel([](const Kernel&) {
     std::mt19937_64 random(37);
     for (const Shape& shape :
-         {Shape{1, 1537, 1025}, {3, 1025, 512}, {10, 1100, 513}, {2, 2049, 2050}}) {
+         {Shape{1, 1537, 1025}, {3, 1025, 512}, {10, 1100, 513}, {2, 1100, 2050}}) {
       for (const CodeType a : k8BitTypes) {
         for (const CodeType b : k8BitTypes) {
           for (const Layout layout : {Layout::row_major, Layout::gapped}) {
@@ -256,6 +256,34 @@ TEST(Qgemm, EqualsThreeLoopsWhereFewRowsMeetAWideAndDeepB) {
         }
       }
     }
+  });
+}
+
+// A single row by rows of B that are contiguous goes its own way, 64 columns at a time.
+TEST(Qgemm, EqualsThreeLoopsWhereASingleRowMeetsContiguousRowsOfB) {
+  on_every_kernel([](const Kernel&) {
+    std::mt19937_64 random(38);
+    const auto check = [&](const Shape& shape, CodeType a, CodeType b) {
+      SCOPED_TRACE(
+          fmt::format("{} 1x{} by {} with {} columns", name_of(a), shape.k, name_of(b), shape.n));
+      const Layout layout = random() % 2 == 0 ? Layout::row_major : Layout::gapped;
+      const TestProduct product(
+          AnyCodes(a, 1, shape.k, kLayouts[random() % 5], Values::any, random),
+          small_zero_points(random, 1), AnyCodes(b, shape.k, shape.n, layout, Values::any, random),
+          small_zero_points(random, shape.n));
+      expect_every_output(product, random);
+    };
+    for (const CodeType a : k8BitTypes) {
+      for (const CodeType b : k8BitTypes) {
+        for (std::size_t n = 1; n <= 2 * 64 + 1; ++n) {
+          for (std::size_t k = 1; k <= 9; ++k) {
+            ASSERT_NO_FATAL_FAILURE(check({1, k, n}, a, b));
+          }
+        }
+      }
+    }
+    const WithThreads with(3);
+    check({1, 4101, 4163}, CodeType::uint8, CodeType::int8);
   });
 }
 
