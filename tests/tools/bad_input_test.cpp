@@ -45,7 +45,8 @@ class BadInput : public CommandTest {
 
 TEST_F(BadInput, UnknownWordsComeWithTheNearestKnown) {
   expect_refusals({
-      {{"studdy"}, "expected one of study, bits, bench, runs, found 'studdy' (did you mean study?)"},
+      {{"studdy"},
+       "expected one of study, bits, bench, runs, found 'studdy' (did you mean study?)"},
       {{"run"}, "did you mean runs?"},
       {{"x"}, "expected one of study"},
       {{"-x"}, "found '-x'"},
