@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -85,12 +84,6 @@ PeakRunner peak(void (*loop)(std::size_t) noexcept, double ops, int threads) {
     });
   };
   return {{call}, ops * static_cast<double>(rounds) * threads};
-}
-
-double thread_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 // The part of the time that the least lucky of the threads ran, all of them having work: less than

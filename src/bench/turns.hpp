@@ -21,9 +21,13 @@ struct TurnLimits {
   std::size_t least = 5, most = 200;
 };
 
-/// Times the runners A B C A B C …: each turn, each is called untimed if it is short (so that all
-/// find caches as they left them), then as often as fills a batch that the clock can tell.
+/// Times the runners A B C A B C …: each turn, each is called untimed if it is short (so that it
+/// finds the caches as its own calls leave them), then as often as fills a batch that the clock can
+/// tell.
 std::vector<Samples> take_turns(const std::vector<Runner>& runners, const TurnLimits& limits);
+
+/// This thread's time on a processor.
+double thread_seconds();
 
 Spread spread(Samples samples);
 

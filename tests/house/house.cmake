@@ -1,4 +1,4 @@
-# Tests of the house that are no GoogleTest: the installed package, the examples, the benchmarks.
+# Tests of the house that are no GoogleTest: the installed package, the examples.
 
 # The package, as a project elsewhere meets it.
 set(flags "${CMAKE_CXX_FLAGS}")
