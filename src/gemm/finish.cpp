@@ -103,11 +103,14 @@ template <class V>
 HWY_INLINE V RoundBy(Real d, V v, Rounding rule) {
   switch (rule) {
     case Rounding::half_even:
+    case Rounding::stochastic:
       return hn::Round(v);
     case Rounding::floor:
       return hn::Floor(v);
     case Rounding::truncate:
       return hn::Trunc(v);
+    case Rounding::ceil:
+      return hn::Ceil(v);
     case Rounding::half_away:
       break;
   }

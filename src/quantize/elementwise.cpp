@@ -30,6 +30,7 @@ template <Rounding kRule, class D, class V>
 HWY_INLINE V RoundBy(D d, V v) {
   if constexpr (kRule == Rounding::half_even) return hn::Round(v);
   if constexpr (kRule == Rounding::floor) return hn::Floor(v);
+  if constexpr (kRule == Rounding::ceil) return hn::Ceil(v);
   const V whole = hn::Trunc(v);
   if constexpr (kRule == Rounding::truncate) return whole;
   // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
@@ -129,11 +130,14 @@ template <Operation kOperation, ZeroPointOrder kOrder, class Code>
 std::size_t QuantizeBy(const float* x, std::size_t count, const Step& step, Code* codes) {
   switch (step.rounding) {
     case Rounding::half_even:
+    case Rounding::stochastic:
       return QuantizeIn<Way<kOperation, kOrder, Rounding::half_even>>(x, count, step, codes);
     case Rounding::half_away:
       return QuantizeIn<Way<kOperation, kOrder, Rounding::half_away>>(x, count, step, codes);
     case Rounding::floor:
       return QuantizeIn<Way<kOperation, kOrder, Rounding::floor>>(x, count, step, codes);
+    case Rounding::ceil:
+      return QuantizeIn<Way<kOperation, kOrder, Rounding::ceil>>(x, count, step, codes);
     case Rounding::truncate:
       break;
   }

@@ -13,8 +13,11 @@ double lower_edge(double code, Rounding rounding) {
       return code;
     case Rounding::truncate:
       return code > 0 ? code : code - 1;
+    case Rounding::ceil:
+      return code - 1;
     case Rounding::half_even:
     case Rounding::half_away:
+    case Rounding::stochastic:
       break;
   }
   return code - 0.5;

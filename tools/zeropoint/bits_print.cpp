@@ -101,6 +101,10 @@ std::string_view rounding_text(Rounding rounding) {
       return "down to an integer";
     case Rounding::truncate:
       return "towards 0 to an integer";
+    case Rounding::ceil:
+      return "up to an integer";
+    case Rounding::stochastic:
+      return "up or down at random, right on average";
   }
   return "";
 }
