@@ -20,7 +20,7 @@ Convention report_code() { return {}; }
 Convention report_text() {
   Convention c;
   c.preset = "report";
-  c.narrow = true;
+  c.ends = GridEnds::narrow;
   c.zero_point_rounding = Rounding::floor;
   c.operation = Operation::divide;
   c.order = ZeroPointOrder::after_rounding;
@@ -30,11 +30,11 @@ Convention report_text() {
   return c;
 }
 
-// ONNX DynamicQuantizeLinear's rule for scale and zero point, QuantizeLinear's for codes, on the
-// signed grid.
-Convention onnx() {
+// What all of today's tools share: 0 in the range, a zero point to nearest and on the grid, codes
+// to nearest and then the zero point.
+Convention common(std::string_view preset) {
   Convention c;
-  c.preset = "onnx";
+  c.preset = preset;
   c.zero_point_rounding = Rounding::half_even;
   c.clamp_zero_point = true;
   c.zero_in_range = true;
@@ -45,6 +45,65 @@ Convention onnx() {
   return c;
 }
 
+// The standard's DynamicQuantizeLinear for scale and zero point, QuantizeLinear for codes.
+Convention onnx() {
+  Convention c = common("onnx");
+  c.zero_point_from = ZeroPointFrom::min;
+  return c;
+}
+
+// ONNX Runtime's quantization tool, quant_utils.py: compute_scale_zp.
+Convention onnxruntime() {
+  Convention c = common("onnxruntime");
+  c.zero_point_from = ZeroPointFrom::min;
+  c.scale_in = Arithmetic::float32_width;
+  c.ends = GridEnds::by_mapping;
+  c.symmetric_scale = SymmetricScale::width;
+  c.small_scale = SmallScale::one;
+  return c;
+}
+
+// torch.ao.quantization's observers; codes as quantize_per_tensor makes them.
+Convention torch() {
+  Convention c = common("torch");
+  c.zero_point_from = ZeroPointFrom::min_apart;
+  c.symmetric_scale = SymmetricScale::width;
+  c.small_scale = SmallScale::epsilon;
+  c.operation = Operation::multiply;
+  return c;
+}
+
+// FBGEMM's QuantUtils.cc: ChooseQuantizationParams.
+Convention fbgemm() {
+  Convention c = common("fbgemm");
+  c.zero_point_from = ZeroPointFrom::nearer_end;
+  c.scale_in = Arithmetic::float32_width;
+  c.small_scale = SmallScale::tenth;
+  c.operation = Operation::multiply;
+  return c;
+}
+
+// gemmlowp's doc/quantization_example.cc.
+Convention gemmlowp() {
+  Convention c = common("gemmlowp");
+  c.zero_point_from = ZeroPointFrom::min;
+  c.zero_point_rounding = Rounding::half_away;
+  c.scale_in = Arithmetic::float32_scale;
+  c.order = ZeroPointOrder::before_rounding;
+  c.rounding = Rounding::half_away;
+  return c;
+}
+
+// ggml's 8-bit blocks as a convention: symmetric, narrow, x·(1/s), halves away from 0.
+Convention ggml() {
+  Convention c = common("ggml");
+  c.mapping = Mapping::symmetric;
+  c.ends = GridEnds::narrow;
+  c.operation = Operation::multiply;
+  c.rounding = Rounding::half_away;
+  return c;
+}
+
 struct Preset {
   ConventionPreset what;
   Convention (*make)();
@@ -52,7 +111,12 @@ struct Preset {
 constexpr std::array kPresets = {
     Preset{{"report-code", "the code behind the report's published figures"}, report_code},
     Preset{{"report", "the report's text"}, report_text},
-    Preset{{"onnx", "ONNX DynamicQuantizeLinear's rules on the signed grid"}, onnx},
+    Preset{{"onnx", "the standard's DynamicQuantizeLinear and QuantizeLinear"}, onnx},
+    Preset{{"onnxruntime", "ONNX Runtime's quantization tool"}, onnxruntime},
+    Preset{{"torch", "PyTorch's observers and quantize_per_tensor"}, torch},
+    Preset{{"fbgemm", "FBGEMM's ChooseQuantizationParams and Quantize"}, fbgemm},
+    Preset{{"gemmlowp", "gemmlowp's example of quantization"}, gemmlowp},
+    Preset{{"ggml", "ggml's 8-bit rule, at any granularity"}, ggml},
 };
 
 // An axis knows its words and how to read and write the field it stands for.
@@ -74,9 +138,15 @@ constexpr Axis axis(std::string_view key, std::span<const std::string_view> valu
 // Each list in the order of its enumeration (false, true for a bool).
 constexpr std::string_view kMappings[] = {"affine", "symmetric"};
 constexpr std::string_view kSigns[] = {"unsigned", "signed"};
-constexpr std::string_view kGrids[] = {"full", "narrow"};
-constexpr std::string_view kArithmetics[] = {"float32", "float64"};
-constexpr std::string_view kRoundings[] = {"half-even", "half-away", "floor", "truncate"};
+constexpr std::string_view kGrids[] = {"full", "narrow", "by-mapping"};
+constexpr std::string_view kArithmetics[] = {"float32", "float64", "float32-width",
+                                             "float32-scale"};
+constexpr std::string_view kSymmetricScales[] = {"reach", "width"};
+constexpr std::string_view kZeroPointFroms[] = {"both-ends", "min", "min-apart", "nearer-end"};
+constexpr std::string_view kSmallScales[] = {"normal", "one", "epsilon", "tenth"};
+constexpr std::string_view kRoundings[] = {"half-even", "half-away", "floor",
+                                           "truncate",  "ceil",      "stochastic"};
+constexpr std::span kZeroPointRoundings = std::span(kRoundings).first<5>();
 constexpr std::string_view kYesNo[] = {"no", "yes"};
 constexpr std::string_view kZeros[] = {"free", "forced"};
 constexpr std::string_view kOperations[] = {"divide", "multiply"};
@@ -87,11 +157,20 @@ constexpr std::string_view kNorms[] = {"float64", "float32x8"};
 constexpr std::array kAxes = {
     axis<&Convention::mapping>("mapping", kMappings, "zero point chosen, or the grid's middle"),
     axis<&Convention::is_signed>("sign", kSigns, "the grid's sign"),
-    axis<&Convention::narrow>("grid", kGrids, "every code, or one fewer at the odd end"),
+    axis<&Convention::ends>("grid", kGrids,
+                            "every code, or one fewer at the odd end, or that if symmetric"),
+    axis<&Convention::symmetric_scale>("symmetric-scale", kSymmetricScales,
+                                       "largest magnitude over the codes above the zero point, or "
+                                       "twice it over all"),
     axis<&Convention::scale_in>("scale", kArithmetics, "what scale and zero point are computed in"),
-    axis<&Convention::zero_point_rounding>("zero-point", kRoundings, "how the zero point rounds"),
+    axis<&Convention::zero_point_from>("zero-point-from", kZeroPointFroms,
+                                       "which ends of the range the zero point is computed from"),
+    axis<&Convention::zero_point_rounding>("zero-point", kZeroPointRoundings,
+                                           "how the zero point rounds"),
     axis<&Convention::clamp_zero_point>("zero-point-clamp", kYesNo, "zero point kept on the grid"),
     axis<&Convention::zero_in_range>("zero-in-range", kZeros, "range widened to hold 0"),
+    axis<&Convention::small_scale>("small-scale", kSmallScales,
+                                   "what a scale too small to be used becomes"),
     axis<&Convention::operation>("operation", kOperations, "x / s, or x times float32(1/s)"),
     axis<&Convention::order>("zero-point-added", kOrders, "before or after rounding"),
     axis<&Convention::rounding>("rounding", kRoundings, "how x / s rounds"),

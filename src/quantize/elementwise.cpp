@@ -9,6 +9,7 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
+#include "zeropoint/core/random.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/elementwise.cpp"
@@ -259,6 +260,43 @@ Step make_step(QuantParams params, const IntegerGrid& grid, const Convention& co
           convention.rounding};
 }
 
+struct FixedRule {
+  Rounding rounding;
+  float operator()(float v) const { return round_to_integer(v, rounding); }
+};
+struct StochasticRule {
+  float u;
+  float operator()(float v) const { return round_stochastic(v, u); }
+};
+
+// The definition of one element's code.
+template <class Rule>
+std::int32_t one_code(float x, const Step& step, Rule rule, bool& outside) {
+  if (std::isnan(x)) x = 0;
+  const float scaled =
+      step.operation == Operation::divide ? x / step.scale : x * (1.0F / step.scale);
+  const float rounded = step.order == ZeroPointOrder::before_rounding
+                            ? rule(scaled + step.zero_point)
+                            : rule(scaled) + step.zero_point;
+  const float kept = std::clamp(rounded, step.lo, step.hi);
+  outside = kept != rounded;
+  return static_cast<std::int32_t>(kept);
+}
+
+template <class Code>
+std::size_t quantize_stochastic(std::span<const float> x, const Step& step, Code* codes,
+                                Noise noise) {
+  UniformFloats uniform(noise.seed);
+  std::size_t clipped = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    bool outside = false;
+    const StochasticRule rule{uniform.at(noise.first + i)};
+    codes[i] = static_cast<Code>(one_code(x[i], step, rule, outside));
+    clipped += outside ? 1 : 0;
+  }
+  return clipped;
+}
+
 void check_sizes(std::size_t reals, std::size_t codes) {
   if (reals != codes) {
     throw InputError(
@@ -270,7 +308,7 @@ void check_sizes(std::size_t reals, std::size_t codes) {
 
 template <class Code>
 std::size_t quantize(std::span<const float> x, QuantParams params, const IntegerGrid& grid,
-                     const Convention& convention, std::span<Code> codes) {
+                     const Convention& convention, std::span<Code> codes, Noise noise) {
   check_sizes(x.size(), codes.size());
   const Step step = make_step(params, grid, convention);
   if (grid.lo() < std::numeric_limits<Code>::min() ||
@@ -278,8 +316,15 @@ std::size_t quantize(std::span<const float> x, QuantParams params, const Integer
     throw InputError(fmt::format("quantize: expected codes of a type that holds {}, found {} bits",
                                  name(grid), 8 * sizeof(Code)));
   }
-  const auto kernel = quantize_kernel<Code>();
   std::atomic<std::size_t> clipped{0};
+  if (step.rounding == Rounding::stochastic) {
+    parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+      clipped += quantize_stochastic(x.subspan(begin, end - begin), step, codes.data() + begin,
+                                     {noise.seed, noise.first + begin});
+    });
+    return clipped;
+  }
+  const auto kernel = quantize_kernel<Code>();
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     clipped += kernel(x.data() + begin, end - begin, step, codes.data() + begin);
   });
@@ -287,17 +332,15 @@ std::size_t quantize(std::span<const float> x, QuantParams params, const Integer
 }
 
 std::int32_t quantize_one(float x, QuantParams params, const IntegerGrid& grid,
-                          const Convention& convention, bool* clipped) {
+                          const Convention& convention, bool* clipped, Noise noise) {
   const Step step = make_step(params, grid, convention);
-  if (std::isnan(x)) x = 0;
-  const float scaled =
-      step.operation == Operation::divide ? x / step.scale : x * (1.0F / step.scale);
-  const float rounded = step.order == ZeroPointOrder::before_rounding
-                            ? round_to_integer(scaled + step.zero_point, step.rounding)
-                            : round_to_integer(scaled, step.rounding) + step.zero_point;
-  const float kept = std::clamp(rounded, step.lo, step.hi);
-  if (clipped != nullptr) *clipped = kept != rounded;
-  return static_cast<std::int32_t>(kept);
+  bool outside = false;
+  const auto code =
+      step.rounding == Rounding::stochastic
+          ? one_code(x, step, StochasticRule{UniformFloats(noise.seed).at(noise.first)}, outside)
+          : one_code(x, step, FixedRule{step.rounding}, outside);
+  if (clipped != nullptr) *clipped = outside;
+  return code;
 }
 
 template <class Code>
@@ -312,7 +355,7 @@ void dequantize(std::span<const Code> codes, QuantParams params, std::span<float
 
 #define ZEROPOINT_INSTANTIATE(Code)                                                            \
   template std::size_t quantize<Code>(std::span<const float>, QuantParams, const IntegerGrid&, \
-                                      const Convention&, std::span<Code>);                     \
+                                      const Convention&, std::span<Code>, Noise);              \
   template void dequantize<Code>(std::span<const Code>, QuantParams, std::span<float>);
 ZEROPOINT_INSTANTIATE(std::int8_t)
 ZEROPOINT_INSTANTIATE(std::uint8_t)

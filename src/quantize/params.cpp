@@ -19,22 +19,70 @@ struct ScaleAndZero {
   double zero_point;
 };
 
-// s = (a − b)/(c − d) and z = (a·d − b·c)/(a − b), every step in Real.
+constexpr double kEpsilon = 0x1p-23;  // torch.finfo(float32).eps
+
+// The scale that laying `width` over the grid needs, with what is done to it if it is too small.
 template <class Real>
-ScaleAndZero affine(Range range, const IntegerGrid& grid, Rounding rounding) {
+Real usable(Real scale, SmallScale rule) {
+  if (rule == SmallScale::epsilon) return std::max(scale, static_cast<Real>(kEpsilon));
+  const auto stored = static_cast<float>(scale);
+  const bool useless = stored == 0 || std::isinf(1 / stored);
+  return rule == SmallScale::tenth && useless ? static_cast<Real>(0.1) : scale;
+}
+
+// The zero point, every step in Real.
+template <class Real>
+Real zero_point(Range range, Real scale, const IntegerGrid& grid, const Convention& convention) {
   const Real a = range.min;
   const Real b = range.max;
   const Real c = static_cast<Real>(grid.lo());
   const Real d = static_cast<Real>(grid.hi());
-  return {(a - b) / (c - d), round_to_integer((a * d - b * c) / (a - b), rounding)};
+  const Rounding rounding = convention.zero_point_rounding;
+  switch (convention.zero_point_from) {
+    case ZeroPointFrom::both_ends:
+      return round_to_integer((a * d - b * c) / (a - b), rounding);
+    case ZeroPointFrom::min:
+      return round_to_integer(c - a / scale, rounding);
+    case ZeroPointFrom::min_apart:
+      return c - round_to_integer(a / scale, rounding);
+    case ZeroPointFrom::nearer_end:
+      break;
+  }
+  const bool from_min = std::abs(c) + std::abs(a / scale) < std::abs(d) + std::abs(b / scale);
+  return round_to_integer(from_min ? c - a / scale : d - b / scale, rounding);
+}
+
+ScaleAndZero affine(Range range, const IntegerGrid& grid, const Convention& convention,
+                    Arithmetic arithmetic) {
+  const double codes = static_cast<double>(grid.hi()) - grid.lo();
+  const float width = range.max - range.min;
+  const float scale32 = usable(width / static_cast<float>(codes), convention.small_scale);
+  switch (arithmetic) {
+    case Arithmetic::float32:
+      return {scale32, zero_point<float>(range, scale32, grid, convention)};
+    case Arithmetic::float32_scale:
+      return {scale32, zero_point<double>(range, scale32, grid, convention)};
+    case Arithmetic::float32_width:
+    case Arithmetic::float64:
+      break;
+  }
+  const double width64 =
+      arithmetic == Arithmetic::float64 ? double{range.max} - double{range.min} : double{width};
+  const double scale = usable(width64 / codes, convention.small_scale);
+  return {scale, zero_point<double>(range, scale, grid, convention)};
 }
 
 // The code with as many codes above it as the narrow grid has below it.
 std::int32_t middle(const IntegerGrid& grid) { return (grid.lo() + grid.hi() + 1) / 2; }
 
-QuantParams symmetric(Range range, const IntegerGrid& grid) {
+QuantParams symmetric(Range range, const IntegerGrid& grid, const Convention& convention) {
   const double reach = std::max(std::abs(double{range.min}), std::abs(double{range.max}));
-  const auto scale = static_cast<float>(reach / (grid.hi() - middle(grid)));
+  // A grid of two codes has none above its zero point, and lays the one below over the reach.
+  const double codes = convention.symmetric_scale == SymmetricScale::width
+                           ? (static_cast<double>(grid.hi()) - grid.lo()) / 2
+                           : std::max(grid.hi() - middle(grid), 1);
+  const auto scale = static_cast<float>(usable(reach / codes, convention.small_scale));
+  if (convention.small_scale == SmallScale::one && scale < kSmallestScale) return {1, 0};
   return {std::max(scale, kSmallestScale), middle(grid)};
 }
 
@@ -46,29 +94,31 @@ QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention
     throw InputError(
         fmt::format("range: expected finite min <= max, found [{}, {}]", range.min, range.max));
   }
-  if (range.min == 0 && range.max == 0) {
-    return {1, convention.mapping == Mapping::symmetric ? middle(grid) : 0};
+  const bool has_least =
+      convention.small_scale == SmallScale::epsilon || convention.small_scale == SmallScale::tenth;
+  if (range.min == 0 && range.max == 0 && !has_least) {
+    const bool at_middle = convention.mapping == Mapping::symmetric;
+    return {1, at_middle && convention.small_scale != SmallScale::one ? middle(grid) : 0};
   }
   const Range given = range;
   if (convention.zero_in_range || range.min == range.max) {
     range = {std::min(range.min, 0.0F), std::max(range.max, 0.0F)};
   }
-  if (convention.mapping == Mapping::symmetric) return symmetric(range, grid);
+  if (convention.mapping == Mapping::symmetric) return symmetric(range, grid, convention);
 
-  auto exact = convention.scale_in == Arithmetic::float32
-                   ? affine<float>(range, grid, convention.zero_point_rounding)
-                   : affine<double>(range, grid, convention.zero_point_rounding);
+  auto exact = affine(range, grid, convention, convention.scale_in);
   // Ranges near the ends of float32 overflow or vanish in its own arithmetic, and only there.
   if (!std::isfinite(exact.scale) || !std::isfinite(exact.zero_point) ||
       exact.scale < kSmallestScale) {
-    exact = affine<double>(range, grid, convention.zero_point_rounding);
+    exact = affine(range, grid, convention, Arithmetic::float64);
   }
+  if (convention.small_scale == SmallScale::one && exact.scale < kSmallestScale) return {1, 0};
   if (exact.scale < kSmallestScale) {  // the step is floored, so the zero point follows from it
     exact.scale = kSmallestScale;
     exact.zero_point = round_to_integer(grid.lo() - double{range.min} / exact.scale,
                                         convention.zero_point_rounding);
   }
-  if (convention.zero_in_range || given.min == given.max) {
+  if (!has_least && (convention.zero_in_range || given.min == given.max)) {
     // The range holds 0, so that a code stands for it: no rounding error may move it off the grid.
     if (range.min == 0) exact.zero_point = grid.lo();
     if (range.max == 0) exact.zero_point = grid.hi();

@@ -153,7 +153,7 @@ TEST(ChooseParams, SymmetricHasItsZeroInTheMiddleAndReachesBothEnds) {
     for (const auto& grid : testing::every_grid(bits)) {
       auto convention = parse_convention("onnx:mapping=symmetric");
       convention.is_signed = grid.is_signed;
-      convention.narrow = grid.narrow;
+      convention.ends = grid.narrow ? GridEnds::narrow : GridEnds::full;
       for (const Range range : {Range{-3, 2}, Range{-2, 3}, Range{1, 3}, Range{-3, -1}}) {
         const auto params = choose_params(range, grid, convention);
         // As many codes above the zero as the narrow grid has below it.

@@ -9,7 +9,8 @@ namespace zeropoint::testing {
 
 inline const std::vector<Rounding>& every_rounding() {
   static const std::vector<Rounding> list = {Rounding::half_even, Rounding::half_away,
-                                             Rounding::floor, Rounding::truncate};
+                                             Rounding::floor, Rounding::truncate,
+                                             Rounding::ceil};
   return list;
 }
 

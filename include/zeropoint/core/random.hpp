@@ -34,4 +34,20 @@ class CounterStream {
   std::uint32_t stream_;
 };
 
+/// Addressable uniform floats in [0, 1), multiples of 2⁻²⁴: number i is the same whoever asks.
+/// Cheapest when asked for in order. Not for several threads at once: each has its own.
+class UniformFloats {
+ public:
+  explicit UniformFloats(std::uint64_t seed) : stream_(seed, 0x5742) {}
+  float at(std::uint64_t i) {
+    if (i / 4 != block_) words_ = stream_.words(block_ = i / 4);
+    return static_cast<float>(words_[i % 4] >> 8) * 0x1p-24F;
+  }
+
+ private:
+  CounterStream stream_;
+  std::uint64_t block_ = ~std::uint64_t{0};
+  std::array<std::uint32_t, 4> words_{};
+};
+
 }  // namespace zeropoint

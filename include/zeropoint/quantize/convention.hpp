@@ -9,8 +9,22 @@
 
 namespace zeropoint {
 
-enum class Arithmetic { float32, float64 };
+/// What scale and zero point are computed in: float32 throughout; float64 throughout; float64
+/// after max − min was taken in float32; the scale in float32 and the zero point in float64.
+enum class Arithmetic { float32, float64, float32_width, float32_scale };
 enum class Mapping { affine, symmetric };
+/// Which codes a signed or unsigned grid of b bits has: all; one fewer, at the end that symmetry
+/// removes; one fewer where the mapping is symmetric.
+enum class GridEnds { full, narrow, by_mapping };
+/// Scale of a symmetric mapping: the largest magnitude over the codes above the zero point (127 of
+/// int8), or twice that magnitude over the codes in all (255 of int8, 254 of int8-narrow).
+enum class SymmetricScale { reach, width };
+/// z, with [a, b] the range and [c, d] the grid: (ad − bc)/(a − b); c − a/s; c minus a/s rounded by
+/// itself; from whichever end adds the smaller terms.
+enum class ZeroPointFrom { both_ends, min, min_apart, nearer_end };
+/// What a scale too small to be used becomes: the smallest normal float32; 1, with zero point 0;
+/// 2⁻²³ as the least; 0.1 where it is 0 or its reciprocal is infinite.
+enum class SmallScale { normal, one, epsilon, tenth };
 enum class Operation { divide, multiply };
 enum class ZeroPointOrder { before_rounding, after_rounding };
 enum class NormSum { float64, float32x8 };
@@ -18,20 +32,27 @@ enum class NormSum { float64, float32x8 };
 /// Every axis on which quantizers disagree, made explicit. real = scale · (code − zero_point).
 struct Convention {
   std::string preset = "report-code";
-  Mapping mapping = Mapping::affine;          ///< symmetric: zero point at the grid's middle
-  bool is_signed = true;                      ///< the grid's sign
-  bool narrow = false;                        ///< the grid without its odd code
+  Mapping mapping = Mapping::affine;  ///< symmetric: zero point at the grid's middle
+  bool is_signed = true;              ///< the grid's sign
+  GridEnds ends = GridEnds::full;
+  SymmetricScale symmetric_scale = SymmetricScale::reach;
   Arithmetic scale_in = Arithmetic::float32;  ///< what scale and zero point are computed in
+  ZeroPointFrom zero_point_from = ZeroPointFrom::both_ends;
   Rounding zero_point_rounding = Rounding::truncate;
-  bool clamp_zero_point = false;              ///< onto the grid
-  bool zero_in_range = false;                 ///< widen the range to hold 0
+  bool clamp_zero_point = false;  ///< onto the grid
+  bool zero_in_range = false;     ///< widen the range to hold 0
+  SmallScale small_scale = SmallScale::normal;
   Operation operation = Operation::multiply;  ///< x·(1/s) or x/s, in float32
   ZeroPointOrder order = ZeroPointOrder::before_rounding;
   Rounding rounding = Rounding::half_even;
   Coverage coverage = Coverage::one_sided;
   NormSum norm = NormSum::float32x8;  ///< how the study's error norms are summed
 
-  IntegerGrid grid(int bits) const { return {bits, is_signed, narrow}; }
+  bool narrow() const {
+    return ends == GridEnds::narrow ||
+           (ends == GridEnds::by_mapping && is_signed && mapping == Mapping::symmetric);
+  }
+  IntegerGrid grid(int bits) const { return {bits, is_signed, narrow()}; }
   bool operator==(const Convention&) const = default;
 };
 
