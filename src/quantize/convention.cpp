@@ -188,7 +188,14 @@ const Preset& preset(std::string_view name) {
                                join_words(known), name, nearest_word(name, known)));
 }
 
-void apply(Convention& convention, std::string_view setting) {
+std::string spelled(const Axis& axis, const Convention& convention) {
+  return fmt::format("{}={}", axis.what.key,
+                     axis.what.values[static_cast<std::size_t>(axis.get(convention))]);
+}
+
+}  // namespace
+
+void set_axis(Convention& convention, std::string_view setting) {
   const auto equals = setting.find('=');
   const auto key = setting.substr(0, equals);
   Words keys;
@@ -207,13 +214,6 @@ void apply(Convention& convention, std::string_view setting) {
       fmt::format("convention: expected an axis out of {}; found '{}' (did you mean {}?)",
                   join_words(keys), key, nearest_word(key, keys)));
 }
-
-std::string spelled(const Axis& axis, const Convention& convention) {
-  return fmt::format("{}={}", axis.what.key,
-                     axis.what.values[static_cast<std::size_t>(axis.get(convention))]);
-}
-
-}  // namespace
 
 std::span<const ConventionPreset> convention_presets() {
   static const auto presets = [] {
@@ -239,7 +239,7 @@ Convention parse_convention(std::string_view text) {
   while (colon != text.npos) {
     text.remove_prefix(colon + 1);
     colon = text.find(':');
-    apply(convention, text.substr(0, colon));
+    set_axis(convention, text.substr(0, colon));
   }
   return convention;
 }

@@ -59,9 +59,10 @@ TEST(FloatFormat, UnknownNameIsRefusedWithTheKnownOnes) {
   }
 }
 
-// The landmarks of every format, from IEEE 754's definitions of them.
-TEST(FloatFormat, LandmarksOfEveryFormat) {
+// The landmarks of every format with infinities, from IEEE 754's definitions of them.
+TEST(FloatFormat, LandmarksOfEveryIeeeFormat) {
   for (const FloatFormat& format : float_formats()) {
+    if (format.specials != FloatSpecials::ieee) continue;
     SCOPED_TRACE(format.name);
     const int f = format.fraction_bits;
     const double largest = std::ldexp(2 - std::ldexp(1.0, -f), format.bias());
@@ -113,6 +114,76 @@ TEST(FloatFormat, LandmarksOfEveryFormat) {
   }
 }
 
+// The others' landmarks, as their specifications have them.
+TEST(FloatFormat, LandmarksOfSmallFormats) {
+  struct Row {
+    const char* name;
+    double largest, smallest_normal, smallest;
+    std::uint32_t beyond, nan;  // codes of 2·largest and of NaN
+  };
+  for (const Row& row :
+       {Row{"e4m3", 448, 0x1p-6, 0x1p-9, 0x7F, 0x7F},
+        Row{"e5m2", 57344, 0x1p-14, 0x1p-16, 0x7C, 0x7E},
+        Row{"e4m3fnuz", 240, 0x1p-7, 0x1p-10, 0x80, 0x80},
+        Row{"e5m2fnuz", 57344, 0x1p-15, 0x1p-17, 0x80, 0x80},
+        Row{"e3m4", 15.5, 0x1p-2, 0x1p-6, 0x70, 0x78}, Row{"e3m2", 28, 0x1p-2, 0x1p-4, 0x1F, 0x20},
+        Row{"e2m3", 7.5, 1, 0x1p-3, 0x1F, 0x20}, Row{"e2m1", 6, 1, 0.5, 0x7, 0x8}}) {
+    SCOPED_TRACE(row.name);
+    const auto& format = float_format(row.name);
+    EXPECT_EQ(largest(format), row.largest);
+    EXPECT_EQ(value(format, std::uint32_t{1} << format.fraction_bits), row.smallest_normal);
+    EXPECT_EQ(value(format, 1), row.smallest);
+    EXPECT_EQ(encode(format, 2 * row.largest), row.beyond);
+    EXPECT_EQ(encode(format, 2 * row.largest, Overflow::saturate), format.largest_code());
+    EXPECT_EQ(encode(format, -kInfinity, Overflow::saturate),
+              format.largest_code() | format.sign_bit());
+    EXPECT_EQ(encode(format, kNan), row.nan);
+    EXPECT_EQ(encode(format, -0.0),
+              format.specials == FloatSpecials::fnuz ? 0U : format.sign_bit());
+  }
+  std::vector<double> e2m1;
+  for (std::uint32_t code = 0; code < 8; ++code) e2m1.push_back(value(float_format("e2m1"), code));
+  EXPECT_THAT(e2m1, testing::ElementsAre(0, 0.5, 1, 1.5, 2, 3, 4, 6));
+}
+
+// A power of two, and the nearest one of what is none, counted from 1.5 on as the upper.
+TEST(FloatFormat, ScalesArePowersOfTwo) {
+  const auto& e8m0 = float_format("e8m0");
+  EXPECT_EQ(e8m0.bits(), 8);
+  EXPECT_EQ(value(e8m0, 0), 0x1p-127);
+  EXPECT_EQ(value(e8m0, 254), 0x1p127);
+  EXPECT_TRUE(std::isnan(value(e8m0, 255)));
+  EXPECT_EQ(encode(e8m0, 1), 127U);
+  EXPECT_EQ(encode(e8m0, std::nextafter(1.5, 0)), 127U);
+  EXPECT_EQ(encode(e8m0, 1.5), 128U);
+  EXPECT_EQ(encode(e8m0, 3), 129U);
+  EXPECT_EQ(encode(e8m0, 1.01, Overflow::special, Rounding::ceil), 128U);
+  EXPECT_EQ(encode(e8m0, 1.99, Overflow::special, Rounding::floor), 127U);
+  EXPECT_EQ(encode(e8m0, 1e-45), 0U);
+  EXPECT_EQ(encode(e8m0, 0x1p-127), 0U);
+  EXPECT_EQ(encode(e8m0, 0x1.01p-127), 1U);
+  EXPECT_EQ(encode(e8m0, 0x1.8p127), 255U);
+  EXPECT_EQ(encode(e8m0, 0x1.8p127, Overflow::saturate), 254U);
+  EXPECT_EQ(encode(e8m0, kInfinity, Overflow::saturate), 254U);
+  EXPECT_EQ(encode(e8m0, 0), 255U);
+  EXPECT_EQ(encode(e8m0, 0, Overflow::saturate), 0U);
+  EXPECT_EQ(encode(e8m0, -1), 255U);
+  EXPECT_EQ(encode(e8m0, kNan), 255U);
+}
+
+// Any eXmY has a name, by the rule that its width suggests or the one that it says.
+TEST(FloatFormat, AnyExponentAndFractionHaveAName) {
+  EXPECT_EQ(float_format("e3m3").specials, FloatSpecials::fn);
+  EXPECT_EQ(float_format("e2m2").specials, FloatSpecials::finite);
+  EXPECT_EQ(float_format("e5m6").specials, FloatSpecials::ieee);
+  EXPECT_EQ(float_format("e4m3ieee").specials, FloatSpecials::ieee);
+  EXPECT_EQ(largest(float_format("e4m3ieee")), 240);
+  EXPECT_EQ(&float_format("e4m3ieee"), &float_format("e4m3ieee"));
+  for (const auto* name : {"e0m3", "e9m1", "e8m8", "e5m11", "e4m3x", "e4", "m3", "e5m0ieee", ""}) {
+    EXPECT_THROW(float_format(name), InputError) << name;
+  }
+}
+
 // A code's fields give its value, and its value gives it back.
 void check_round_trip(const FloatFormat& format, std::uint32_t code) {
   const FloatFields fields = decode(format, code);
@@ -121,8 +192,13 @@ void check_round_trip(const FloatFormat& format, std::uint32_t code) {
                 fields.fraction,
             code);
   if (fields.kind == FloatClass::nan) {
-    const std::uint32_t quiet = std::uint32_t{1} << (format.fraction_bits - 1);
-    ASSERT_EQ(encode(format, fields.value), code | quiet) << std::hex << code;
+    const std::uint32_t quiet =
+        format.has_payload() ? std::uint32_t{1} << (format.fraction_bits - 1) : 0;
+    const std::uint32_t one = format.specials == FloatSpecials::fnuz
+                                  ? code
+                                  : format.nan_code() | (code & format.sign_bit());
+    ASSERT_EQ(encode(format, fields.value), format.has_payload() ? code | quiet : one)
+        << std::hex << code;
     return;
   }
   ASSERT_EQ(encode(format, fields.value), code) << std::hex << code;
@@ -136,6 +212,10 @@ void check_round_trip(const FloatFormat& format, std::uint32_t code) {
 void check_tie_above(const FloatFormat& format, std::uint32_t code) {
   const FloatFields low = decode(format, code);
   if (low.kind == FloatClass::nan || low.kind == FloatClass::infinite) return;
+  // Beyond the largest there may be no neighbour; scales have their own ties, tested above.
+  const bool is_largest = (code & ~format.sign_bit()) == format.largest_code();
+  if ((is_largest && !format.has_infinity()) || !format.has_sign()) return;
+  if (format.specials == FloatSpecials::fnuz && low.value == 0) return;
   const double step = std::ldexp(1.0, low.power - format.fraction_bits);
   const double middle = low.value + (low.negative ? -step : step) / 2;
   ASSERT_EQ(encode(format, middle), code + (code & 1)) << std::hex << code;

@@ -20,6 +20,8 @@ TEST(IntegerGrid, EndsAndNames) {
   expect({8, true, true}, -127, 127, "int8-narrow");
   expect({8, false, false}, 0, 255, "uint8");
   expect({8, false, true}, 0, 254, "uint8-narrow");
+  expect({1, true, false}, -1, 0, "int1");
+  expect({1, false, false}, 0, 1, "uint1");
   expect({2, true, false}, -2, 1, "int2");
   expect({2, true, true}, -1, 1, "int2-narrow");
   expect({4, false, false}, 0, 15, "uint4");
@@ -27,11 +29,26 @@ TEST(IntegerGrid, EndsAndNames) {
   expect({16, false, false}, 0, 65535, "uint16");
 }
 
-TEST(IntegerGrid, BitsOutsideTwoToSixteenAreRefused) {
-  for (const int bits : {-1, 0, 1, 17, 32, 64}) {
+TEST(IntegerGrid, BitsOutsideOneToSixteenAreRefused) {
+  for (const int bits : {-1, 0, 17, 32}) {
     EXPECT_THROW(check({bits, true, false}), InputError) << bits;
   }
+  EXPECT_THROW(check({1, true, true}), InputError);  // one code is no grid
+  EXPECT_THROW(check({1, false, true}), InputError);
   for (int bits = 2; bits <= 16; ++bits) EXPECT_NO_THROW(check({bits, false, true})) << bits;
+}
+
+TEST(IntegerGrid, NamesAreReadBack) {
+  for (int bits = 1; bits <= 16; ++bits) {
+    for (const IntegerGrid grid : {IntegerGrid{bits, true, false}, IntegerGrid{bits, false, false},
+                                   IntegerGrid{bits, true, true}, IntegerGrid{bits, false, true}}) {
+      if (grid.levels() < 2) continue;
+      EXPECT_EQ(parse_integer_grid(name(grid)), grid);
+    }
+  }
+  for (const auto* text : {"int0", "int17", "int", "uint1-narrow", "int8-", "int08", "int8x"}) {
+    EXPECT_THROW(parse_integer_grid(text), InputError) << text;
+  }
 }
 
 }  // namespace

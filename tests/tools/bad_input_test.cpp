@@ -131,7 +131,7 @@ TEST_F(BadInput, Coverage) {
 
 TEST_F(BadInput, OtherAxes) {
   expect_study_refuses({
-      {{"--bits", "1"}, "--bits: expected a whole number from 2 to 16, found '1'"},
+      {{"--bits", "0"}, "--bits: expected a whole number from 1 to 16, found '0'"},
       {{"--bits", "17"}, "found '17'"},
       {{"--bits", "-8"}, "found '-8'"},
       {{"--bits", "8.5"}, "found '8.5'"},

@@ -147,13 +147,15 @@ std::optional<GridChoice> read_grid(const Options& options) {
   return choice;
 }
 
+constexpr std::string_view kUsualFormats = "fp32,fp16,bf16";
+
 std::vector<const FloatFormat*> read_formats(const Options& options) {
   std::vector<const FloatFormat*> formats;
-  if (!options.has("--format")) {
+  if (options.has("--format") && options.formats == "all") {
     for (const FloatFormat& format : float_formats()) formats.push_back(&format);
     return formats;
   }
-  std::string_view rest = options.formats;
+  std::string_view rest = options.has("--format") ? options.formats : kUsualFormats;
   for (std::size_t comma = 0; comma != rest.npos; rest.remove_prefix(comma + 1)) {
     comma = rest.find(',');
     formats.push_back(&float_format(rest.substr(0, comma)));
@@ -219,21 +221,14 @@ void add_bits_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   options->command = command;
 
-  std::string known;
-  for (const FloatFormat& format : float_formats()) {
-    known += fmt::format("{}{}", known.empty() ? "" : ",", format.name);
-  }
-  std::string presets;
-  for (const ConventionPreset& preset : convention_presets()) {
-    presets += fmt::format("{}{}", presets.empty() ? "" : ", ", preset.name);
-  }
   command
       ->add_option("VALUE", options->values,
                    "One number or more: decimal, hexadecimal (0x1.8p-2), inf or nan")
       ->type_name("");
   command
-      ->add_option("--format", options->formats,
-                   fmt::format("Formats to show (default: {})", known))
+      ->add_option(
+          "--format", options->formats,
+          fmt::format("Formats to show, or all ({}); zeropoint formats lists them", kUsualFormats))
       ->type_name("NAME,...");
   command->add_option("--scale", options->scale, "Quantize too: value = S * (code - Z)")
       ->type_name("S");
@@ -245,11 +240,11 @@ void add_bits_command(CLI::App& app) {
       ->add_option("--range", options->range,
                    "Quantize too: with the scale and zero point for this range")
       ->type_name("MIN,MAX");
-  command->add_option("--bits", options->bits, "Bits of a code, 2 to 16 (default: 8)")
+  command->add_option("--bits", options->bits, "Bits of a code, 1 to 16 (default: 8)")
       ->type_name("N");
   command
       ->add_option("--convention", options->convention,
-                   fmt::format("Rules of quantizing: {} (default: onnx)", presets))
+                   "Rules of quantizing, of which zeropoint schemes tells (default: onnx)")
       ->type_name("C");
   command->add_option("--json", options->json, "Write JSON; - writes it alone to standard output")
       ->type_name("FILE");

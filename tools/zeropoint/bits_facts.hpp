@@ -31,9 +31,12 @@ struct Taken {
   bool finite() const {
     return fields.kind != FloatClass::infinite && fields.kind != FloatClass::nan;
   }
-  std::string sign_bits() const { return fields.negative ? "1" : "0"; }
+  /// Empty where the format has none; so is the fraction.
+  std::string sign_bits() const { return !format->has_sign() ? "" : fields.negative ? "1" : "0"; }
   std::string exponent_bits() const { return binary(fields.exponent, format->exponent_bits); }
-  std::string fraction_bits() const { return binary(fields.fraction, format->fraction_bits); }
+  std::string fraction_bits() const {
+    return format->fraction_bits == 0 ? "" : binary(fields.fraction, format->fraction_bits);
+  }
 };
 Taken take(const FloatFormat& format, const Number& number);
 

@@ -24,7 +24,8 @@ constexpr std::string_view kCyan = "36";
 // 1.1 for 0.375, as it stands before the power of two.
 std::string binary_significand(const Taken& taken) {
   std::string bits = taken.fraction_bits();
-  bits.erase(std::max<std::size_t>(bits.find_last_not_of('0') + 1, 1));
+  bits.erase(bits.find_last_not_of('0') + 1);
+  if (bits.empty()) bits = "0";
   return fmt::format("{}.{}", taken.fields.kind == FloatClass::normal ? 1 : 0, bits);
 }
 
@@ -41,7 +42,12 @@ std::string exponent_text(const Taken& taken) {
     case FloatClass::infinite:
       return fmt::format("{}, all ones, with fraction 0: infinity", fields.exponent);
     case FloatClass::nan:
-      return fmt::format("{}, all ones, with a fraction: not a number", fields.exponent);
+      return taken.format->specials == FloatSpecials::fnuz
+                 ? "0, with the sign that no 0 has: not a number"
+                 : fmt::format("{}, all ones, {}: not a number", fields.exponent,
+                               taken.format->specials == FloatSpecials::fn ? "and the fraction too"
+                               : taken.format->fraction_bits == 0          ? "as no scale has it"
+                                                                           : "with a fraction");
   }
   return "";
 }
@@ -76,8 +82,7 @@ std::string difference_text(const Taken& taken, const Number& number) {
     return taken.finite() ? fmt::format("none: {} holds this number exactly", format.name) : "none";
   }
   if (fields.kind == FloatClass::infinite) {
-    return fmt::format("infinite: {} ends at {}", format.name,
-                       exact_decimal(decode(format, format.infinity_code() - 1).value));
+    return fmt::format("infinite: {} ends at {}", format.name, exact_decimal(largest(format)));
   }
   if (!error_is_resolved(error, number)) return std::string(kUnresolved);
   if (fields.kind == FloatClass::zero) {
@@ -218,6 +223,7 @@ void Printer::drawing(const Taken& taken) {
       Part{"fraction", taken.fraction_bits(), fmt::format("{}", fields.fraction), kCyan}};
   std::string names, bits, numbers;
   for (const Part& part : parts) {
+    if (part.bits.empty()) continue;  // a scale has neither sign nor fraction
     const std::size_t width = std::max(part.name.size(), part.bits.size());
     if (!names.empty()) {
       for (std::string* row : {&names, &bits, &numbers}) *row += " │ ";
@@ -243,7 +249,9 @@ void Printer::block(const Taken& taken, const Number& number) {
     const std::string significand = exact_decimal(fields.significand);
     field("significand", fmt::format("{} in binary = {}", binary_significand(taken), significand));
     const std::string formula =
-        fmt::format("(-1)^{} × {} × 2^{}", taken.sign_bits(), significand, fields.power);
+        fmt::format("{}{} × 2^{}",
+                    taken.format->has_sign() ? fmt::format("(-1)^{} × ", taken.sign_bits()) : "",
+                    significand, fields.power);
     const std::string exact = "= " + exact_decimal(fields.value);
     if (kLabelColumns + formula.size() + 1 + exact.size() <= kColumns) {
       field("value", formula + " " + exact);

@@ -57,7 +57,7 @@ void read_axes(StudyOptions& options) {
   replace(options.conventions, "--convention", spec.conventions, word);
   replace(options.covers, "--cover", spec.covers, read_real);
   replace(options.bits, "--bits", spec.bits, [](const std::string& text, std::string_view option) {
-    return read_whole(text, option, 2, 16);
+    return read_whole(text, option, 1, 16);
   });
   replace(options.sizes, "--sizes", spec.sizes,
           [&](const std::string& text, std::string_view option) {
@@ -362,7 +362,7 @@ void add_study_command(CLI::App& app) {
   axis(verb->add_option("--cover", options->covers,
                         "Coverages, above 0.5 up to 1 (0.7,0.9,0.95,0.99,0.999,0.9999,1)"))
       ->type_name("C,...");
-  axis(verb->add_option("--bits", options->bits, "Bits of a code, 2 to 16 (8)"))
+  axis(verb->add_option("--bits", options->bits, "Bits of a code, 1 to 16 (8)"))
       ->type_name("N,...");
   axis(verb->add_option("--convention", options->conventions,
                         "Conventions, see below (report-code)"))

@@ -1,10 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace zeropoint {
 
-/// The integers that a code may be: 2 to 16 bits, signed or unsigned, full ([-128, 127]) or
+/// The integers that a code may be: 1 to 16 bits, signed or unsigned, full ([-128, 127]) or
 /// narrow ([-127, 127], [0, 254]: one code fewer, at the end that symmetry removes).
 struct IntegerGrid {
   int bits = 8;
@@ -20,10 +21,16 @@ struct IntegerGrid {
   bool operator==(const IntegerGrid&) const = default;
 };
 
-/// Throws InputError unless 2 ≤ bits ≤ 16.
+/// Throws InputError unless 1 ≤ bits ≤ 16 and the grid has two codes at least.
 void check(const IntegerGrid& grid);
 
 /// "int8", "uint4", "int8-narrow".
 std::string name(const IntegerGrid& grid);
+
+/// Reads such a name. Throws InputError naming what there is.
+IntegerGrid parse_integer_grid(std::string_view name);
+
+/// True if the name begins as those of integer grids do.
+bool is_integer_grid(std::string_view name);
 
 }  // namespace zeropoint

@@ -74,6 +74,9 @@ std::span<const ConventionAxis> convention_axes();
 /// Reads "PRESET" or "PRESET:key=value:…". Throws InputError naming the nearest known word.
 Convention parse_convention(std::string_view text);
 
+/// Sets one axis from "key=value". Throws InputError naming the nearest known word.
+void set_axis(Convention& convention, std::string_view setting);
+
 /// The preset, and each axis that departs from it; parse_convention reads it back.
 std::string to_string(const Convention& convention);
 
