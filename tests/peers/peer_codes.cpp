@@ -2,8 +2,12 @@
 // numbers on standard output.
 //   peer_codes encode FORMAT [saturate]   float32 in, 16-bit codes out
 //   peer_codes decode FORMAT              16-bit codes in, float32 out
+//   peer_codes blocks FORMAT COLS RULE ROUNDING   float32 in, blocks out; a tensor scale's 4 bytes
+//                                         come first
+//   peer_codes unblocks FORMAT COLS       the same bytes in, float32 out
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <iterator>
 #include <string>
@@ -43,6 +47,35 @@ int run(const std::vector<std::string>& words) {
     const auto codes = read_all<std::uint16_t>();
     std::vector<float> x(codes.size());
     decode<std::uint16_t>(float_format(words[1]), codes, x);
+    write_all(x);
+    return 0;
+  }
+  if (words.size() == 5 && words[0] == "blocks") {
+    auto x = read_all<float>();
+    const auto& format = block_format(words[1]);
+    const std::size_t cols = std::stoul(words[2]);
+    const MatrixView<const float> view{x.data(), x.size() / cols, cols,
+                                       static_cast<std::ptrdiff_t>(cols), 1};
+    const float scale = tensor_scale(format, view);
+    std::vector<std::uint8_t> blocks(block_bytes(format, view.rows, cols));
+    const BlockOptions options{
+        parse_scale_rule(words[3]),
+        words[4] == "half-away" ? Rounding::half_away : Rounding::half_even};
+    encode_blocks(format, options, view, scale, blocks);
+    std::fwrite(&scale, sizeof scale, 1, stdout);
+    write_all(blocks);
+    return 0;
+  }
+  if (words.size() == 3 && words[0] == "unblocks") {
+    const auto bytes = read_all<std::uint8_t>();
+    const auto& format = block_format(words[1]);
+    const std::size_t cols = std::stoul(words[2]);
+    float scale = 1;
+    std::memcpy(&scale, bytes.data(), sizeof scale);
+    const std::size_t rows = (bytes.size() - sizeof scale) / block_bytes(format, 1, cols);
+    std::vector<float> x(rows * cols);
+    decode_blocks(format, std::span(bytes).subspan(sizeof scale), scale,
+                  {x.data(), rows, cols, static_cast<std::ptrdiff_t>(cols), 1});
     write_all(x);
     return 0;
   }
