@@ -86,7 +86,13 @@ QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
       .rounding = convention.rounding,
       .zero_point_before_rounding = convention.order == ZeroPointOrder::before_rounding};
   CodeMatrix out = make_codes(grid, a.rows(), b.cols());
-  std::visit([&](auto& codes) { qgemm(a.operand(), b.operand(), how, codes.view()); }, out);
+  a.visit_codes([&](const auto& codes_a) {
+    b.visit_codes([&](const auto& codes_b) {
+      const Operand left(codes_a.view(), a.params().zero_point);
+      const Operand right(codes_b.view(), b.params().zero_point);
+      std::visit([&](auto& codes) { qgemm(left, right, how, codes.view()); }, out);
+    });
+  });
   return {std::move(out), y, grid};
 }
 
