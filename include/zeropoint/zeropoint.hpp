@@ -21,6 +21,7 @@
 #include "zeropoint/gemm/requantization.hpp"
 #include "zeropoint/io/npy.hpp"
 #include "zeropoint/quantize/convention.hpp"
+#include "zeropoint/quantize/difference.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/granularity.hpp"
 #include "zeropoint/quantize/params.hpp"
