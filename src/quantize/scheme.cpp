@@ -365,4 +365,10 @@ std::string to_string(const SchemePair& pair) {
   return a == b ? a : fmt::format("{} x {}", a, b);
 }
 
+std::string short_form(const SchemePair& pair) {
+  const auto a = short_form(pair.a);
+  const auto b = short_form(pair.b);
+  return a == b ? a : fmt::format("{} x {}", a, b);
+}
+
 }  // namespace zeropoint

@@ -79,6 +79,14 @@ struct Terms {
 
 }  // namespace
 
+double relative_error(const Matrix<float>& y, const Matrix<float>& other) {
+  return sum_float64(y.size(),
+                     [&](std::size_t i) {
+                       return Terms{y.data()[i] - other.data()[i], y.data()[i]};
+                     })
+      .ratio();
+}
+
 BothNorms study_errors(const Matrix<float>& y, const QTensor& yq, const QTensor& pq) {
   BothNorms result;
   const QuantParams params = yq.params();

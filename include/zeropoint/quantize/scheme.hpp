@@ -60,5 +60,6 @@ struct SchemePair {
 };
 SchemePair parse_scheme_pair(std::string_view text);
 std::string to_string(const SchemePair& pair);
+std::string short_form(const SchemePair& pair);
 
 }  // namespace zeropoint
