@@ -77,7 +77,7 @@ bool EncodeQ8_0(const float* HWY_RESTRICT x, std::size_t count, const BlockOptio
     const float scale = std::bit_cast<float>(most) / 127;
     if (most >= kInfinityBits || !put_fp16_bits(scale, out)) return false;
     const auto factor = hn::Set(d, reciprocal(scale));
-    StoreCodes(x + i, out + 2, [&](FloatsV v, std::size_t) HWY_ATTR {
+    StoreCodes(x + i, out + 2, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
       // Ties away from 0: the number before a half carries every half, and nothing below one.
       const FloatsV scaled = hn::Mul(v, factor);
       const FloatsV shifted = hn::Add(scaled, hn::CopySign(below_half, scaled));
@@ -137,7 +137,7 @@ bool EncodeSymmetric(const float* HWY_RESTRICT x, std::size_t count,
     const float scale = SignedExtremum(x + i, std::bit_cast<float>(most)) / -kHalf;
     if (!put_fp16_bits(scale, out)) return false;
     const auto factor = hn::Set(d, reciprocal(scale));
-    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) HWY_ATTR {
+    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
       const auto code = hn::ConvertTo(di, hn::MulAdd(v, factor, shift));
       return hn::BitCast(dw, hn::Min(code, last));
     });
@@ -215,7 +215,7 @@ bool EncodeAffine(const float* HWY_RESTRICT x, std::size_t count, std::uint8_t* 
     if (!put_fp16_bits(scale, out) || !put_fp16_bits(min, out + 2)) return false;
     const auto factor = hn::Set(d, reciprocal(scale));
     const auto least = hn::Set(d, min);
-    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) HWY_ATTR {
+    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
       const auto sum = hn::Add(hn::Mul(hn::Sub(v, least), factor), half);
       return hn::BitCast(dw, hn::Min(hn::ConvertTo(di, sum), last));
     });

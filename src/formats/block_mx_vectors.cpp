@@ -100,7 +100,7 @@ using E2m1 = FloatElement<FloatBits<2, 1, FloatSpecials::finite>>;
 HWY_INLINE BytesV PackNibbles(const std::uint8_t* HWY_RESTRICT codes) {
   const Bytes d;
   const hn::Repartition<std::uint16_t, Bytes> dh;
-  const auto pairs = [&](const std::uint8_t* from) HWY_ATTR {
+  const auto pairs = [&](const std::uint8_t* from) ZEROPOINT_INLINED {
     const auto two = hn::BitCast(dh, hn::Load(d, from));
     return hn::BitCast(d, hn::Or(two, hn::ShiftRight<4>(two)));
   };
@@ -183,7 +183,7 @@ HWY_INLINE const std::uint8_t* GetElements(const std::uint8_t* HWY_RESTRICT bloc
   const Bytes d;
   if constexpr (kBits == 4) StoreNibbles<4>(hn::LoadU(d, block + 1), codes);
   if constexpr (kBits == 6) {
-    const auto words = [&](const std::uint8_t* from, const std::uint8_t* where) HWY_ATTR {
+    const auto words = [&](const std::uint8_t* from, const std::uint8_t* where) ZEROPOINT_INLINED {
       return UnpackSixes(hn::TableLookupBytes(hn::LoadU(d, from), hn::Load(d, where)));
     };
     hn::Store(words(block, kScatter), d, codes);
@@ -206,8 +206,9 @@ bool EncodeMx(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions
     out[0] = static_cast<std::uint8_t>(byte);
     // A power of two: as the division by its reciprocal is.
     const auto factor = hn::Set(d, e8m0_number(254 - byte));
-    StoreCodes(x + i, codes,
-               [&](FloatsV v, std::size_t) HWY_ATTR { return E::Code(hn::Mul(v, factor)); });
+    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
+      return E::Code(hn::Mul(v, factor));
+    });
     PutElements<E::kBits>(codes, out + 1);
   }
   return true;
@@ -252,7 +253,7 @@ HWY_INLINE bool EncodeNvPair(const float* HWY_RESTRICT x, float tensor_scale,
   }
   HWY_ALIGN std::uint8_t codes[kValues];
   HWY_ALIGN std::uint8_t packed[kNvBlock];
-  StoreCodes(x, codes, [&](FloatsV v, std::size_t first) HWY_ATTR {
+  StoreCodes(x, codes, [&](FloatsV v, std::size_t first) ZEROPOINT_INLINED {
     return E2m1::Code(hn::Div(v, hn::Set(d, scales[first / kNvBlock])));
   });
   hn::Store(PackNibbles(codes), Bytes(), packed);

@@ -8,6 +8,10 @@
 #endif
 #include <hwy/highway.h>
 
+// For lambdas: a call would pass vectors through memory.
+#undef ZEROPOINT_INLINED
+#define ZEROPOINT_INLINED HWY_ATTR __attribute__((always_inline))
+
 HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
