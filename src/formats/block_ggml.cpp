@@ -21,10 +21,10 @@ const FloatFormat& fp16() {
   return format;
 }
 
-void put_fp16(float value, std::uint8_t* bytes) {
+void put_fp16(float value, NonFinite non_finite, std::uint8_t* bytes) {
   const auto code = encode(fp16(), value);
-  if (code == fp16().infinity_code() || code == (fp16().infinity_code() | fp16().sign_bit())) {
-    throw InputError(fmt::format("block: expected a scale within fp16, found {}", value));
+  if ((code & ~fp16().sign_bit()) == fp16().infinity_code() && non_finite == NonFinite::refuse) {
+    throw InputError(fmt::format("expected a scale within fp16 (65504), found {}", value));
   }
   bytes[0] = static_cast<std::uint8_t>(code);
   bytes[1] = static_cast<std::uint8_t>(code >> 8);
@@ -32,12 +32,6 @@ void put_fp16(float value, std::uint8_t* bytes) {
 
 float get_fp16(const std::uint8_t* bytes) {
   return static_cast<float>(decode(fp16(), bytes[0] | std::uint32_t{bytes[1]} << 8).value);
-}
-
-// 0 for a scale whose reciprocal is no number: it is 0 in fp16, too.
-float reciprocal(float scale) {
-  const float inverse = 1 / scale;
-  return std::isfinite(inverse) ? inverse : 0;
 }
 
 struct Ends {
@@ -55,11 +49,12 @@ Ends ends_of(const float* x) {
   return ends;
 }
 
-void encode_q8_0(const float* x, std::size_t count, const BlockOptions&, float, std::uint8_t* out) {
+void encode_q8_0(const float* x, std::size_t count, const BlockOptions& options, float,
+                 std::uint8_t* out) {
   for (; count > 0; count -= kBlock, x += kBlock, out += 34) {
     const float d = std::abs(ends_of(x).extremum) / 127;
     const float id = reciprocal(d);
-    put_fp16(d, out);
+    put_fp16(d, options.non_finite, out);
     for (std::size_t j = 0; j < kBlock; ++j) {
       out[2 + j] = static_cast<std::uint8_t>(static_cast<std::int8_t>(std::round(x[j] * id)));
     }
@@ -105,14 +100,14 @@ void get_codes(const std::uint8_t* in, int* codes) {
 // q4_0 and q5_0: the number of largest magnitude gets code 0, real = d·(code − 8 or 16). The sum
 // with 8.5 or 16.5 is rounded once, as a fused multiply-add does and gguf's float64 stands in for.
 template <int kHalf>
-void encode_symmetric(const float* x, std::size_t count, const BlockOptions&, float,
+void encode_symmetric(const float* x, std::size_t count, const BlockOptions& options, float,
                       std::uint8_t* out) {
   constexpr bool kFifthBit = kHalf == 16;
   constexpr int kMost = 2 * kHalf - 1;
   for (; count > 0; count -= kBlock, x += kBlock, out += kFifthBit ? 22 : 18) {
     const float d = ends_of(x).extremum / -kHalf;
     const double id = reciprocal(d);
-    put_fp16(d, out);
+    put_fp16(d, options.non_finite, out);
     std::uint8_t codes[kBlock];
     for (std::size_t j = 0; j < kBlock; ++j) {
       const auto sum = static_cast<float>(double{x[j]} * id + (kHalf + 0.5));
@@ -135,18 +130,19 @@ void decode_symmetric(const std::uint8_t* in, std::size_t count, float, float* x
 
 // q4_1 and q5_1: real = d·code + m.
 template <int kMost>
-void encode_affine(const float* x, std::size_t count, const BlockOptions&, float,
+void encode_affine(const float* x, std::size_t count, const BlockOptions& options, float,
                    std::uint8_t* out) {
   constexpr bool kFifthBit = kMost == 31;
   for (; count > 0; count -= kBlock, x += kBlock, out += kFifthBit ? 24 : 20) {
     const Ends ends = ends_of(x);
     const float d = (ends.max - ends.min) / kMost;
     const float id = reciprocal(d);
-    put_fp16(d, out);
-    put_fp16(ends.min, out + 2);
+    put_fp16(d, options.non_finite, out);
+    put_fp16(ends.min, options.non_finite, out + 2);
     std::uint8_t codes[kBlock];
     for (std::size_t j = 0; j < kBlock; ++j) {
-      const float sum = (x[j] - ends.min) * id + 0.5F;
+      // A d that is infinite, or 0 or too small for a reciprocal, leaves code 0.
+      const float sum = id == 0 ? 0 : (x[j] - ends.min) * id + 0.5F;
       codes[j] = static_cast<std::uint8_t>(std::min(static_cast<int>(sum), kMost));
     }
     put_codes<kFifthBit>(codes, out + 4);
@@ -165,45 +161,34 @@ void decode_affine(const std::uint8_t* in, std::size_t count, float, float* x) {
   }
 }
 
+// fp16's quiet NaN.
+constexpr std::uint32_t kNan = 0x7E00;
+
 }  // namespace
 
-constinit const BlockFormat kQ8_0 = {
-    "q8_0", "ggml: 32 int8, a scale in fp16", 32, 34, 8, false, false, encode_q8_0, decode_q8_0};
-constinit const BlockFormat kQ4_0 = {"q4_0",
-                                     "ggml: 32 4-bit codes, a signed scale in fp16",
-                                     32,
-                                     18,
-                                     4,
-                                     false,
-                                     false,
-                                     encode_symmetric<8>,
-                                     decode_symmetric<8>};
-constinit const BlockFormat kQ4_1 = {"q4_1",
-                                     "ggml: 32 4-bit codes, scale and minimum in fp16",
-                                     32,
-                                     20,
-                                     4,
-                                     false,
-                                     false,
-                                     encode_affine<15>,
-                                     decode_affine<15>};
-constinit const BlockFormat kQ5_0 = {"q5_0",
-                                     "ggml: 32 5-bit codes, a signed scale in fp16",
-                                     32,
-                                     22,
-                                     5,
-                                     false,
-                                     false,
-                                     encode_symmetric<16>,
-                                     decode_symmetric<16>};
-constinit const BlockFormat kQ5_1 = {"q5_1",
-                                     "ggml: 32 5-bit codes, scale and minimum in fp16",
-                                     32,
-                                     24,
-                                     5,
-                                     false,
-                                     false,
-                                     encode_affine<31>,
-                                     decode_affine<31>};
+#define ZEROPOINT_ROW(constant, name, title, bytes, bits, scale_bytes, encode, decode) \
+  constinit const BlockFormat constant = {#name,                                       \
+                                          title,                                       \
+                                          kBlock,                                      \
+                                          bytes,                                       \
+                                          bits,                                        \
+                                          false,                                       \
+                                          false,                                       \
+                                          scale_bytes,                                 \
+                                          kNan,                                        \
+                                          encode,                                      \
+                                          decode,                                      \
+                                          fast_encode_##name,                          \
+                                          fast_decode_##name};
+ZEROPOINT_ROW(kQ8_0, q8_0, "ggml: 32 int8, a scale in fp16", 34, 8, 2, encode_q8_0, decode_q8_0)
+ZEROPOINT_ROW(kQ4_0, q4_0, "ggml: 32 4-bit codes, a signed scale in fp16", 18, 4, 2,
+              encode_symmetric<8>, decode_symmetric<8>)
+ZEROPOINT_ROW(kQ4_1, q4_1, "ggml: 32 4-bit codes, scale and minimum in fp16", 20, 4, 2,
+              encode_affine<15>, decode_affine<15>)
+ZEROPOINT_ROW(kQ5_0, q5_0, "ggml: 32 5-bit codes, a signed scale in fp16", 22, 5, 2,
+              encode_symmetric<16>, decode_symmetric<16>)
+ZEROPOINT_ROW(kQ5_1, q5_1, "ggml: 32 5-bit codes, scale and minimum in fp16", 24, 5, 2,
+              encode_affine<31>, decode_affine<31>)
+#undef ZEROPOINT_ROW
 
 }  // namespace zeropoint

@@ -166,65 +166,40 @@ const Element& int8() { return kInt8; }
 
 }  // namespace
 
-constinit const BlockFormat kMxfp8 = {"mxfp8",
-                                      "OCP MX: 32 e4m3, a power of two",
-                                      32,
-                                      33,
-                                      8,
-                                      true,
-                                      false,
-                                      encode_mx<e4m3, 8>,
-                                      decode_mx<e4m3, 8>};
-constinit const BlockFormat kMxfp8E5m2 = {"mxfp8-e5m2",
-                                          "OCP MX: 32 e5m2, a power of two",
-                                          32,
-                                          33,
-                                          8,
-                                          true,
-                                          false,
-                                          encode_mx<e5m2, 8>,
-                                          decode_mx<e5m2, 8>};
-constinit const BlockFormat kMxfp6 = {"mxfp6",
-                                      "OCP MX: 32 e3m2, a power of two",
-                                      32,
-                                      25,
-                                      6,
-                                      true,
-                                      false,
-                                      encode_mx<e3m2, 6>,
-                                      decode_mx<e3m2, 6>};
-constinit const BlockFormat kMxfp6E2m3 = {"mxfp6-e2m3",
-                                          "OCP MX: 32 e2m3, a power of two",
-                                          32,
-                                          25,
-                                          6,
-                                          true,
-                                          false,
-                                          encode_mx<e2m3, 6>,
-                                          decode_mx<e2m3, 6>};
-constinit const BlockFormat kMxfp4 = {"mxfp4",
-                                      "OCP MX: 32 e2m1, a power of two",
-                                      32,
-                                      17,
+// MX: e8m0's NaN. NVFP4: e4m3's.
+#define ZEROPOINT_ROW(constant, name, vectors, title, bits, element) \
+  constinit const BlockFormat constant = {name,                      \
+                                          title,                     \
+                                          kMost,                     \
+                                          1 + kMost * bits / 8,      \
+                                          bits,                      \
+                                          true,                      \
+                                          false,                     \
+                                          1,                         \
+                                          0xFF,                      \
+                                          encode_mx<element, bits>,  \
+                                          decode_mx<element, bits>,  \
+                                          fast_encode_##vectors,     \
+                                          fast_decode_##vectors};
+ZEROPOINT_ROW(kMxfp8, "mxfp8", mxfp8, "OCP MX: 32 e4m3, a power of two", 8, e4m3)
+ZEROPOINT_ROW(kMxfp8E5m2, "mxfp8-e5m2", mxfp8_e5m2, "OCP MX: 32 e5m2, a power of two", 8, e5m2)
+ZEROPOINT_ROW(kMxfp6, "mxfp6", mxfp6, "OCP MX: 32 e3m2, a power of two", 6, e3m2)
+ZEROPOINT_ROW(kMxfp6E2m3, "mxfp6-e2m3", mxfp6_e2m3, "OCP MX: 32 e2m3, a power of two", 6, e2m3)
+ZEROPOINT_ROW(kMxfp4, "mxfp4", mxfp4, "OCP MX: 32 e2m1, a power of two", 4, e2m1)
+ZEROPOINT_ROW(kMxint8, "mxint8", mxint8, "OCP MX: 32 int8, a power of two", 8, int8)
+#undef ZEROPOINT_ROW
+constinit const BlockFormat kNvfp4 = {"nvfp4",
+                                      "NVIDIA: 16 e2m1, a scale in e4m3 and one a tensor",
+                                      kNvBlock,
+                                      1 + kNvBlock / 2,
                                       4,
-                                      true,
                                       false,
-                                      encode_mx<e2m1, 4>,
-                                      decode_mx<e2m1, 4>};
-constinit const BlockFormat kMxint8 = {"mxint8",
-                                       "OCP MX: 32 int8, a power of two",
-                                       32,
-                                       33,
-                                       8,
-                                       true,
-                                       false,
-                                       encode_mx<int8, 8>,
-                                       decode_mx<int8, 8>};
-constinit const BlockFormat kNvfp4 = {
-    "nvfp4",     "NVIDIA: 16 e2m1, a scale in e4m3 and one a tensor",
-    16,          9,
-    4,           false,
-    true,        encode_nvfp4,
-    decode_nvfp4};
+                                      true,
+                                      1,
+                                      0x7F,
+                                      encode_nvfp4,
+                                      decode_nvfp4,
+                                      fast_encode_nvfp4,
+                                      fast_decode_nvfp4};
 
 }  // namespace zeropoint

@@ -18,13 +18,22 @@ enum class ScaleRule { floor, ceil, even, rceil };
 ScaleRule parse_scale_rule(std::string_view word);
 std::string_view to_string(ScaleRule rule);
 
+/// What becomes of a block that holds a NaN or an infinity: an error that names the first of them,
+/// or a block that reads back as NaN throughout: its scale is NaN (OCP Microscaling 1.0, 5.1), its
+/// codes are 0. With `propagate`, a ggml scale beyond fp16 is no error either: it is infinite, as
+/// ggml writes it.
+enum class NonFinite { refuse, propagate };
+
 struct BlockOptions {
   ScaleRule scale_rule = ScaleRule::floor;  ///< of MX formats
   Rounding rounding = Rounding::half_even;  ///< of MX formats' elements; not stochastic
+  NonFinite non_finite = NonFinite::refuse;
 };
 
 /// A format in which a run of values shares a scale that is stored with them, as one struct of
 /// bytes. A new one is a row in block_format_list.cpp.
+/// MX and NVFP4: the scale's byte, then the codes, packed from the least significant bit on. ggml:
+/// d (and m) in fp16, the fifth bits, the codes; value j of 32 low in byte j, value j + 16 high.
 struct BlockFormat {
   std::string_view name;
   std::string_view title;
@@ -33,28 +42,46 @@ struct BlockFormat {
   int element_bits;
   bool has_scale_rule = false;    ///< BlockOptions count
   bool has_tensor_scale = false;  ///< a second scale in float32, for the whole tensor
-  /// One run of whole blocks, `count` values; writes or reads count / block · bytes.
+  std::size_t scale_bytes;        ///< in front of the block
+  std::uint32_t nan_scale;        ///< a scale that makes the block NaN
+  /// The definition: one run of whole blocks, `count` values, all finite; writes or reads count /
+  /// block · bytes.
   void (*encode)(const float* x, std::size_t count, const BlockOptions& options, float tensor_scale,
                  std::uint8_t* blocks);
   void (*decode)(const std::uint8_t* blocks, std::size_t count, float tensor_scale, float* x);
+  /// The same bytes and numbers by vector code. False, whatever was written by then, if the run is
+  /// left to the definition: values or scales that are not finite, a rounding other than half_even,
+  /// an instruction set that lacks something.
+  bool (*fast_encode)(const float* x, std::size_t count, const BlockOptions& options,
+                      float tensor_scale, std::uint8_t* blocks);
+  bool (*fast_decode)(const std::uint8_t* blocks, std::size_t count, float tensor_scale, float* x);
 };
 
 std::span<const BlockFormat> block_formats();
 /// Throws InputError naming the nearest.
 const BlockFormat& block_format(std::string_view name);
 
-/// Bytes of a matrix, each of whose rows is filled up with zeros to whole blocks.
+/// Bytes of a matrix, each of whose rows is filled up with zeros to whole blocks. Throws InputError
+/// if std::size_t does not hold them.
 std::size_t block_bytes(const BlockFormat& format, std::size_t rows, std::size_t cols);
 
+/// Bits a value, with scales, what fills up the rows, and the float32 scale of a tensor. 0 of an
+/// empty matrix.
+double effective_bits(const BlockFormat& format, std::size_t rows, std::size_t cols);
+
 /// The second scale that a tensor gets; 1 if the format has none. NVFP4: largest magnitude / (6 ·
-/// 448), the largest numbers of e2m1 and e4m3.
+/// 448), the largest numbers of e2m1 and e4m3, but at least 2^-126; 1 for zeros. NaNs and
+/// infinities do not count.
 float tensor_scale(const BlockFormat& format, MatrixView<const float> x);
 
-/// Row by row, blocks along the rows. ggml's own files know whole blocks only; what fills up a row
-/// is read back as nothing. All of x finite. Throws InputError if `blocks` has not block_bytes(),
-/// or, naming the block, if a scale is beyond fp16 (ggml's).
+/// Row by row, blocks along the rows; a row that ends within a block is filled up with zeros (which
+/// ggml itself refuses to do). The same bytes on every instruction set and thread count.
+/// Throws InputError if `blocks` has not block_bytes(); if `tensor_scale` is not above 0 and at
+/// most 7.5e35; naming the place, if a value is NaN or infinite or, in ggml's formats, a scale
+/// beyond fp16, unless options.non_finite says otherwise.
 void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                    MatrixView<const float> x, float tensor_scale, std::span<std::uint8_t> blocks);
+/// The numbers of any bytes. Throws InputError as encode_blocks does for sizes and `tensor_scale`.
 void decode_blocks(const BlockFormat& format, std::span<const std::uint8_t> blocks,
                    float tensor_scale, MatrixView<float> x);
 

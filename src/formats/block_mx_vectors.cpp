@@ -1,0 +1,386 @@
+// OCP's and NVIDIA's blocks by vector code, bit for bit as block_mx.cpp has them. Compiled once for
+// each instruction set by Highway; the best is chosen at run time.
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "formats/block_mx_vectors.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "core/prefetch.hpp"
+#include "formats/block_bits.hpp"
+#include "formats/block_rows.hpp"
+#include "formats/block_vectors-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace zeropoint::HWY_NAMESPACE {
+#if HWY_TARGET != HWY_SCALAR
+
+// Elements that are floats.
+template <class F>
+struct FloatElement : F {
+  static constexpr std::uint32_t kSign = F::kFormat.sign_bit();
+
+  // As F::saturated(), with the sign.
+  static HWY_INLINE WordsV Code(FloatsV v) {
+    const Words d;
+    const Floats df;
+    const WordsV bits = hn::BitCast(d, v);
+    const WordsV sign = hn::AndNot(hn::Set(d, 0x7FFFFFFF), bits);
+    const WordsV kept = hn::Min(hn::Xor(bits, sign), hn::Set(d, F::kLargestBits));
+    const WordsV odd = hn::And(hn::ShiftRight<F::kDrop>(kept), hn::Set(d, 1));
+    const WordsV sum = hn::Add(kept, hn::Set(d, (1U << (F::kDrop - 1)) - 1 - (F::kRebias << 23)));
+    const WordsV normal = hn::ShiftRight<F::kDrop>(hn::Add(sum, odd));
+    const WordsV magic = hn::Set(d, F::kMagicBits);
+    const WordsV small =
+        hn::Sub(hn::BitCast(d, hn::Add(hn::BitCast(df, kept), hn::BitCast(df, magic))), magic);
+    const auto is_small = hn::Lt(kept, hn::Set(d, F::kSmallestNormalBits));
+    return hn::Or(hn::IfThenElse(is_small, small, normal), hn::ShiftRight<32 - F::kBits>(sign));
+  }
+
+  static HWY_INLINE FloatsV Number(IntsV code) {
+    const Words d;
+    const Floats df;
+    const Ints di;
+    const WordsV sign =
+        hn::ShiftLeft<32 - F::kBits>(hn::And(hn::BitCast(d, code), hn::Set(d, kSign)));
+    const IntsV magnitude = hn::And(code, hn::Set(di, static_cast<std::int32_t>(kSign) - 1));
+    const auto small = hn::Mul(hn::ConvertTo(df, magnitude), hn::Set(df, F::kSmallest));
+    const IntsV normal = hn::Add(hn::ShiftLeft<F::kDrop>(magnitude),
+                                 hn::Set(di, static_cast<std::int32_t>(F::kRebias << 23)));
+    const auto is_small = hn::Lt(magnitude, hn::Set(di, 1 << F::kFraction));
+    IntsV bits = hn::IfThenElse(is_small, hn::BitCast(di, small), normal);
+    if constexpr (F::kFormat.has_nan()) {
+      const auto is_special =
+          hn::Gt(magnitude, hn::Set(di, static_cast<std::int32_t>(F::kLargestCode)));
+      IntsV special = hn::Set(di, 0x7FC00000);
+      if constexpr (F::kFormat.has_infinity()) {
+        const auto infinity = static_cast<std::int32_t>(F::kFormat.infinity_code());
+        const auto is_infinity = hn::Eq(magnitude, hn::Set(di, infinity));
+        special = hn::IfThenElse(is_infinity, hn::Set(di, 0x7F800000), special);
+      }
+      bits = hn::IfThenElse(is_special, special, bits);
+    }
+    return hn::BitCast(df, hn::Or(hn::BitCast(d, bits), sign));
+  }
+
+  static HWY_INLINE FloatsV NumberAt(const std::uint8_t* codes) { return Number(LoadCodes(codes)); }
+};
+
+// An int8 in units of 1/64.
+struct IntElement {
+  static constexpr int kBits = 8;
+  static constexpr int kFraction = 6;
+  static constexpr int kPower = 0;
+  static constexpr std::uint32_t kLargestBits = std::bit_cast<std::uint32_t>(127.0F / 64);
+
+  static HWY_INLINE WordsV Code(FloatsV v) {
+    const Floats df;
+    const FloatsV most = hn::Set(df, 127.0F);
+    const FloatsV steps = hn::Mul(v, hn::Set(df, 64.0F));
+    const FloatsV kept = hn::Min(hn::Max(steps, hn::Neg(most)), most);
+    return hn::BitCast(Words(), hn::NearestInt(kept));
+  }
+  static HWY_INLINE FloatsV NumberAt(const std::uint8_t* codes) {
+    const Floats df;
+    return hn::Mul(hn::ConvertTo(df, LoadSignedCodes(codes)), hn::Set(df, 1.0F / 64));
+  }
+};
+
+using E4m3 = FloatElement<E4m3Bits>;
+using E5m2 = FloatElement<FloatBits<5, 2, FloatSpecials::ieee>>;
+using E3m2 = FloatElement<FloatBits<3, 2, FloatSpecials::finite>>;
+using E2m3 = FloatElement<FloatBits<2, 3, FloatSpecials::finite>>;
+using E2m1 = FloatElement<FloatBits<2, 1, FloatSpecials::finite>>;
+
+// Pairs of nibbles.
+HWY_INLINE BytesV PackNibbles(const std::uint8_t* HWY_RESTRICT codes) {
+  const Bytes d;
+  const hn::Repartition<std::uint16_t, Bytes> dh;
+  const auto pairs = [&](const std::uint8_t* from) ZEROPOINT_INLINED {
+    const auto two = hn::BitCast(dh, hn::Load(d, from));
+    return hn::BitCast(d, hn::Or(two, hn::ShiftRight<4>(two)));
+  };
+  return hn::ConcatEven(d, pairs(codes + 16), pairs(codes));
+}
+
+// Four codes of 6 bits in each word, in its lower 24 bits.
+HWY_INLINE BytesV PackSixes(const std::uint8_t* codes) {
+  const Bytes d;
+  const hn::Repartition<std::uint32_t, Bytes> dw;
+  const auto four = hn::BitCast(dw, hn::Load(d, codes));
+  const auto part = [&](auto moved, std::uint32_t mask)
+                        HWY_ATTR { return hn::And(moved, hn::Set(dw, mask)); };
+  const auto low = hn::Or(part(four, 0x3F), part(hn::ShiftRight<2>(four), 0xFC0));
+  const auto high =
+      hn::Or(part(hn::ShiftRight<4>(four), 0x3F000), part(hn::ShiftRight<6>(four), 0xFC0000));
+  return hn::BitCast(d, hn::Or(low, high));
+}
+
+// Its inverse; bits above the 24 do not count.
+HWY_INLINE BytesV UnpackSixes(BytesV packed) {
+  const Bytes d;
+  const hn::Repartition<std::uint32_t, Bytes> dw;
+  const auto four = hn::BitCast(dw, packed);
+  const auto part = [&](auto moved, std::uint32_t mask)
+                        HWY_ATTR { return hn::And(moved, hn::Set(dw, mask)); };
+  const auto low = hn::Or(part(four, 0x3F), part(hn::ShiftLeft<2>(four), 0x3F00));
+  const auto high =
+      hn::Or(part(hn::ShiftLeft<4>(four), 0x3F0000), part(hn::ShiftLeft<6>(four), 0x3F000000));
+  return hn::BitCast(d, hn::Or(low, high));
+}
+
+// Where bytes come from; 0x80: 0.
+alignas(16) constexpr std::uint8_t kGather[16] = {0,  1,  2,  4,  5,    6,    8,    9,
+                                                  10, 12, 13, 14, 0x80, 0x80, 0x80, 0x80};
+alignas(16) constexpr std::uint8_t kGatherTop[16] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+                                                     0x80, 0x80, 0x80, 0x80, 0,    1,    2,    4};
+alignas(16) constexpr std::uint8_t kGatherRest[16] = {
+    5, 6, 8, 9, 10, 12, 13, 14, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
+alignas(16) constexpr std::uint8_t kScatter[16] = {1, 2, 3, 0, 4,  5,  6,  0,
+                                                   7, 8, 9, 0, 10, 11, 12, 0};
+alignas(16) constexpr std::uint8_t kScatterTop[16] = {4,  5,  6,  0, 7,  8,  9,  0,
+                                                      10, 11, 12, 0, 13, 14, 15, 0};
+
+template <int kBits>
+HWY_INLINE void PutElements(const std::uint8_t* HWY_RESTRICT codes,
+                            std::uint8_t* HWY_RESTRICT out) {
+  const Bytes d;
+  if constexpr (kBits == 8) {
+    hn::StoreU(hn::Load(d, codes), d, out);
+    hn::StoreU(hn::Load(d, codes + 16), d, out + 16);
+  } else if constexpr (kBits == 4) {
+    hn::StoreU(PackNibbles(codes), d, out);
+  } else {
+    static_assert(kBits == 6);
+    const BytesV first = PackSixes(codes);
+    const BytesV second = PackSixes(codes + 16);
+    const auto moved = [&](BytesV from, const std::uint8_t* where)
+                           HWY_ATTR { return hn::TableLookupBytesOr0(from, hn::Load(d, where)); };
+    hn::StoreU(hn::Or(moved(first, kGather), moved(second, kGatherTop)), d, out);
+    const hn::Half<Bytes> half;
+    hn::StoreU(hn::LowerHalf(half, moved(second, kGatherRest)), half, out + 16);
+  }
+}
+
+template <int kBits>
+HWY_INLINE void StoreNibbles(BytesV packed, std::uint8_t* HWY_RESTRICT codes) {
+  const Bytes d;
+  const BytesV low = hn::And(packed, hn::Set(d, 15));
+  const BytesV high = hn::ShiftRight<4>(packed);
+  hn::Store(hn::InterleaveLower(d, low, high), d, codes);
+  if constexpr (kBits == 4) hn::Store(hn::InterleaveUpper(d, low, high), d, codes + 16);
+}
+
+// 32 codes of a block that begins with its scale's byte; of 8 bits, where they lie.
+template <int kBits>
+HWY_INLINE const std::uint8_t* GetElements(const std::uint8_t* HWY_RESTRICT block,
+                                           std::uint8_t* HWY_RESTRICT codes) {
+  if constexpr (kBits == 8) return block + 1;
+  const Bytes d;
+  if constexpr (kBits == 4) StoreNibbles<4>(hn::LoadU(d, block + 1), codes);
+  if constexpr (kBits == 6) {
+    const auto words = [&](const std::uint8_t* from, const std::uint8_t* where) ZEROPOINT_INLINED {
+      return UnpackSixes(hn::TableLookupBytes(hn::LoadU(d, from), hn::Load(d, where)));
+    };
+    hn::Store(words(block, kScatter), d, codes);
+    hn::Store(words(block + 9, kScatterTop), d, codes + 16);
+  }
+  return codes;
+}
+
+template <class E>
+bool EncodeMx(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions& options,
+              std::uint8_t* HWY_RESTRICT out) {
+  if (options.rounding != Rounding::half_even) return false;
+  const Floats d;
+  HWY_ALIGN std::uint8_t codes[kValues];
+  for (std::size_t i = 0; i < count; i += kValues, out += 1 + 4 * E::kBits) {
+    prefetch_ahead(x, i, kValues, count);
+    const std::uint32_t most = LargestBits(x + i, kValues);
+    if (most >= kInfinityBits) return false;
+    const std::uint32_t byte = e8m0_byte<E>(most, options.scale_rule);
+    out[0] = static_cast<std::uint8_t>(byte);
+    // A power of two: as the division by its reciprocal is.
+    const auto factor = hn::Set(d, e8m0_number(254 - byte));
+    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
+      return E::Code(hn::Mul(v, factor));
+    });
+    PutElements<E::kBits>(codes, out + 1);
+  }
+  return true;
+}
+
+template <class E>
+bool DecodeMx(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* HWY_RESTRICT x) {
+  const Floats d;
+  const std::size_t lanes = hn::Lanes(d);
+  HWY_ALIGN std::uint8_t unpacked[kValues];
+  for (std::size_t i = 0; i < count; i += kValues, in += 1 + 4 * E::kBits) {
+    prefetch_ahead(x, i, kValues, count);
+    const auto scale = hn::Set(d, e8m0_number(in[0]));
+    const std::uint8_t* codes = GetElements<E::kBits>(in, unpacked);
+    for (std::size_t j = 0; j < kValues; j += lanes) {
+      hn::StoreU(hn::Mul(E::NumberAt(codes + j), scale), d, x + i + j);
+    }
+  }
+  return true;
+}
+
+constexpr std::size_t kNvBlock = 16;
+constexpr std::size_t kNvBytes = 9;
+
+// The scale of a block of NVFP4, whose byte is written; false if a value is not finite.
+HWY_INLINE bool PutNvScale(const float* x, float tensor_scale, std::uint8_t* out, float& scale) {
+  const std::uint32_t most = LargestBits(x, kNvBlock);
+  out[0] = static_cast<std::uint8_t>(
+      E4m3Bits::saturated(std::bit_cast<float>(most) / 6.0F / tensor_scale));
+  scale = E4m3Bits::number(out[0]) * tensor_scale;
+  return most < kInfinityBits;
+}
+
+// Two blocks at once.
+HWY_INLINE bool EncodeNvPair(const float* HWY_RESTRICT x, float tensor_scale,
+                             std::uint8_t* HWY_RESTRICT out) {
+  const Floats d;
+  float scales[2];
+  if (!PutNvScale(x, tensor_scale, out, scales[0]) ||
+      !PutNvScale(x + kNvBlock, tensor_scale, out + kNvBytes, scales[1])) {
+    return false;
+  }
+  HWY_ALIGN std::uint8_t codes[kValues];
+  HWY_ALIGN std::uint8_t packed[kNvBlock];
+  StoreCodes(x, codes, [&](FloatsV v, std::size_t first) ZEROPOINT_INLINED {
+    return E2m1::Code(hn::Div(v, hn::Set(d, scales[first / kNvBlock])));
+  });
+  hn::Store(PackNibbles(codes), Bytes(), packed);
+  for (std::size_t half = 0; half < 2; ++half) {
+    // A scale of 0 leaves nothing of its block.
+    if (scales[half] == 0) std::memset(packed + 8 * half, 0, 8);
+    std::memcpy(out + kNvBytes * half + 1, packed + 8 * half, 8);
+  }
+  return true;
+}
+
+bool EncodeNvfp4(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions&,
+                 float tensor_scale, std::uint8_t* HWY_RESTRICT out) {
+  std::size_t i = 0;
+  for (; i + kValues <= count; i += kValues, out += 2 * kNvBytes) {
+    prefetch_ahead(x, i, kValues, count);
+    if (!EncodeNvPair(x + i, tensor_scale, out)) return false;
+  }
+  if (i == count) return true;
+  float last[kValues] = {};
+  std::uint8_t two[2 * kNvBytes];
+  std::copy_n(x + i, kNvBlock, last);
+  if (!EncodeNvPair(last, tensor_scale, two)) return false;
+  std::copy_n(two, kNvBytes, out);
+  return true;
+}
+
+bool DecodeNvfp4(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float tensor_scale,
+                 float* HWY_RESTRICT x) {
+  const Floats d;
+  const Bytes db;
+  const hn::Half<Bytes> half;
+  const std::size_t lanes = hn::Lanes(d);
+  HWY_ALIGN std::uint8_t codes[kNvBlock];
+  for (std::size_t i = 0; i < count; i += kNvBlock, in += kNvBytes) {
+    prefetch_ahead(x, i, kNvBlock, count);
+    const std::uint32_t magnitude = in[0] & 0x7FU;
+    const float number =
+        magnitude > E4m3Bits::kLargestCode ? e8m0_number(255) : E4m3Bits::number(magnitude);
+    const auto scale = hn::Set(d, (in[0] >= 0x80 ? -number : number) * tensor_scale);
+    StoreNibbles<2>(hn::ZeroExtendVector(db, hn::LoadU(half, in + 1)), codes);
+    for (std::size_t j = 0; j < kNvBlock; j += lanes) {
+      hn::StoreU(hn::Mul(E2m1::NumberAt(codes + j), scale), d, x + i + j);
+    }
+  }
+  return true;
+}
+
+std::uint32_t LargestOfAll(const float* HWY_RESTRICT x, std::size_t count) {
+  std::uint32_t most = 0;
+  std::size_t i = 0;
+  for (; i + 16 * kValues <= count; i += 16 * kValues) {
+    most = std::max(most, LargestBits(x + i, 16 * kValues));
+  }
+  for (; i < count; ++i) most = std::max(most, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFF);
+  return most;
+}
+
+#define ZEROPOINT_MX(Name, Element)                                                        \
+  bool Encode##Name(const float* x, std::size_t count, const BlockOptions& options, float, \
+                    std::uint8_t* out) {                                                   \
+    return EncodeMx<Element>(x, count, options, out);                                      \
+  }                                                                                        \
+  bool Decode##Name(const std::uint8_t* in, std::size_t count, float, float* x) {          \
+    return DecodeMx<Element>(in, count, x);                                                \
+  }
+ZEROPOINT_MX(Mxfp8, E4m3)
+ZEROPOINT_MX(Mxfp8E5m2, E5m2)
+ZEROPOINT_MX(Mxfp6, E3m2)
+ZEROPOINT_MX(Mxfp6E2m3, E2m3)
+ZEROPOINT_MX(Mxfp4, E2m1)
+ZEROPOINT_MX(Mxint8, IntElement)
+#undef ZEROPOINT_MX
+
+#else  // HWY_SCALAR: left to the definition
+#define ZEROPOINT_MX(Name)                                                                  \
+  bool Encode##Name(const float*, std::size_t, const BlockOptions&, float, std::uint8_t*) { \
+    return false;                                                                           \
+  }                                                                                         \
+  bool Decode##Name(const std::uint8_t*, std::size_t, float, float*) { return false; }
+ZEROPOINT_MX(Mxfp8)
+ZEROPOINT_MX(Mxfp8E5m2)
+ZEROPOINT_MX(Mxfp6)
+ZEROPOINT_MX(Mxfp6E2m3)
+ZEROPOINT_MX(Mxfp4)
+ZEROPOINT_MX(Mxint8)
+ZEROPOINT_MX(Nvfp4)
+#undef ZEROPOINT_MX
+std::uint32_t LargestOfAll(const float* x, std::size_t count) {
+  std::uint32_t most = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    most = std::max(most, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFF);
+  }
+  return most;
+}
+#endif
+
+}  // namespace zeropoint::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace zeropoint {
+
+#define ZEROPOINT_EXPORT(name, Name)                                                         \
+  HWY_EXPORT(Encode##Name);                                                                  \
+  HWY_EXPORT(Decode##Name);                                                                  \
+  bool fast_encode_##name(const float* x, std::size_t count, const BlockOptions& options,    \
+                          float tensor_scale, std::uint8_t* blocks) {                        \
+    return HWY_DYNAMIC_DISPATCH(Encode##Name)(x, count, options, tensor_scale, blocks);      \
+  }                                                                                          \
+  bool fast_decode_##name(const std::uint8_t* blocks, std::size_t count, float tensor_scale, \
+                          float* x) {                                                        \
+    return HWY_DYNAMIC_DISPATCH(Decode##Name)(blocks, count, tensor_scale, x);               \
+  }
+ZEROPOINT_EXPORT(mxfp8, Mxfp8)
+ZEROPOINT_EXPORT(mxfp8_e5m2, Mxfp8E5m2)
+ZEROPOINT_EXPORT(mxfp6, Mxfp6)
+ZEROPOINT_EXPORT(mxfp6_e2m3, Mxfp6E2m3)
+ZEROPOINT_EXPORT(mxfp4, Mxfp4)
+ZEROPOINT_EXPORT(mxint8, Mxint8)
+ZEROPOINT_EXPORT(nvfp4, Nvfp4)
+#undef ZEROPOINT_EXPORT
+
+HWY_EXPORT(LargestOfAll);
+std::uint32_t largest_magnitude_bits(const float* x, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(LargestOfAll)(x, count);
+}
+
+}  // namespace zeropoint
+#endif
