@@ -34,7 +34,8 @@ std::int32_t middle(const IntegerGrid& grid) { return (grid.lo() + grid.hi() + 1
 
 QuantParams symmetric(Range range, const IntegerGrid& grid) {
   const double reach = std::max(std::abs(double{range.min}), std::abs(double{range.max}));
-  const auto scale = static_cast<float>(reach / (grid.hi() - middle(grid)));
+  // One bit has no code above the middle: the one below it is the reach's.
+  const auto scale = static_cast<float>(reach / std::max(grid.hi() - middle(grid), 1));
   return {std::max(scale, kSmallestScale), middle(grid)};
 }
 

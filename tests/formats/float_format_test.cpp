@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "zeropoint/core/error.hpp"
+
+#include "support/refusal.hpp"
 
 namespace zeropoint {
 namespace {
@@ -54,14 +57,15 @@ TEST(FloatFormat, UnknownNameIsRefusedWithTheKnownOnes) {
     float_format("fp61");
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("fp32, fp16, bf16"));
-    EXPECT_THAT(error.what(), testing::HasSubstr("'fp61'"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("fp32, fp16, bf16"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("'fp61'"));
   }
 }
 
-// The landmarks of every format, from IEEE 754's definitions of them.
-TEST(FloatFormat, LandmarksOfEveryFormat) {
+// The landmarks of every ieee format, from IEEE 754's definitions of them.
+TEST(FloatFormat, LandmarksOfEveryIeeeFormat) {
   for (const FloatFormat& format : float_formats()) {
+    if (format.specials != FloatSpecials::ieee) continue;
     SCOPED_TRACE(format.name);
     const int f = format.fraction_bits;
     const double largest = std::ldexp(2 - std::ldexp(1.0, -f), format.bias());
@@ -113,6 +117,133 @@ TEST(FloatFormat, LandmarksOfEveryFormat) {
   }
 }
 
+// What overflows, by the definitions of those formats.
+struct Ends {
+  const char* name;
+  int bias;
+  double largest, smallest;
+  std::uint32_t largest_code, beyond, minus_beyond, nan, minus_nan;
+};
+
+TEST(FloatFormat, LandmarksOfTheOthers) {
+  const std::vector<Ends> all = {
+      {"e4m3", 7, 448, 0x1p-9, 0x7e, 0x7f, 0xff, 0x7f, 0xff},
+      {"e4m3fnuz", 8, 240, 0x1p-10, 0x7f, 0x80, 0x80, 0x80, 0x80},
+      {"e5m2fnuz", 16, 57344, 0x1p-17, 0x7f, 0x80, 0x80, 0x80, 0x80},
+      {"e3m2", 3, 28, 0x1p-4, 0x1f, 0x1f, 0x3f, 0x20, 0},
+      {"e2m3", 1, 7.5, 0x1p-3, 0x1f, 0x1f, 0x3f, 0x20, 0},
+      {"e2m1", 1, 6, 0.5, 7, 7, 15, 8, 0},
+      {"e8m0", 127, 0x1p127, 0x1p-127, 254, 255, 255, 255, 255},
+      {"e3m0", 3, 16, 0.25, 7, 7, 15, 8, 0},
+  };
+  for (const Ends& ends : all) {
+    SCOPED_TRACE(ends.name);
+    const FloatFormat& format = float_format(ends.name);
+    const std::uint32_t sign = format.sign_bit();
+    EXPECT_EQ(format.bias(), ends.bias);
+    EXPECT_EQ(format.largest(), ends.largest);
+    EXPECT_EQ(format.smallest(), ends.smallest);
+    EXPECT_EQ(format.largest_code(), ends.largest_code);
+    EXPECT_EQ(encode(format, ends.largest), ends.largest_code);
+    for (const double x : {kInfinity, 1e300}) {
+      EXPECT_EQ(encode(format, x), ends.beyond);
+      EXPECT_EQ(encode(format, -x), ends.minus_beyond);
+      EXPECT_EQ(encode(format, x, Overflow::saturate), ends.largest_code);
+      if (sign != 0) {
+        EXPECT_EQ(encode(format, -x, Overflow::saturate), ends.largest_code | sign);
+      }
+    }
+    for (const Overflow overflow : {Overflow::special, Overflow::saturate}) {
+      EXPECT_EQ(encode(format, kNan, overflow), ends.nan);
+      EXPECT_EQ(encode(format, -kNan, overflow), ends.minus_nan);
+    }
+    // IEEE 754-2019, 7.4: rounding towards 0 ends at the largest number.
+    for (const Rounding rule : {Rounding::floor, Rounding::truncate}) {
+      EXPECT_EQ(encode(format, 1e300, Overflow::special, rule), ends.largest_code);
+    }
+    EXPECT_EQ(encode(format, 1e300, Overflow::special, Rounding::ceil), ends.beyond);
+  }
+}
+
+TEST(FloatFormat, AScaleHasNoZeroAndNoSign) {
+  const FloatFormat& e8m0 = float_format("e8m0");
+  EXPECT_EQ(e8m0.bits(), 8);
+  for (const double zero : {0.0, -0.0}) {
+    EXPECT_EQ(encode(e8m0, zero), 255U);
+    EXPECT_EQ(encode(e8m0, zero, Overflow::saturate), 0U);
+  }
+  EXPECT_EQ(encode(e8m0, -1), 255U);
+  EXPECT_EQ(encode(e8m0, -1, Overflow::saturate), 255U);
+  EXPECT_EQ(encode(e8m0, 0x1p-149), 0U);
+  EXPECT_EQ(encode(e8m0, std::numeric_limits<double>::denorm_min()), 0U);
+  EXPECT_EQ(encode(e8m0, 1.5), 128U);  // ties go up, whatever the code
+  EXPECT_EQ(encode(e8m0, 3), 129U);
+  EXPECT_EQ(encode(e8m0, 0x1.7fffffp0), 127U);
+  EXPECT_EQ(encode(e8m0, 0x1.8p127), 255U);
+  EXPECT_EQ(encode(e8m0, 0x1.8p127, Overflow::saturate), 254U);
+  EXPECT_EQ(encode(e8m0, 0x1.000002p0, Overflow::saturate, Rounding::ceil), 128U);
+  EXPECT_EQ(encode(e8m0, 0x1.fffffep0, Overflow::saturate, Rounding::floor), 127U);
+}
+
+TEST(FloatFormat, NoNegativeZeroInFnuz) {
+  for (const char* name : {"e4m3fnuz", "e5m2fnuz"}) {
+    EXPECT_EQ(encode(float_format(name), -0.0), 0U);
+    EXPECT_EQ(encode(float_format(name), -1e-30), 0U);
+  }
+}
+
+TEST(FloatFormat, NamesOfAnyEightBitsAndOthers) {
+  for (const FloatFormat& format : float_formats()) {
+    EXPECT_EQ(&float_format(format.name), &format);
+  }
+  const auto same = [](const char* a, const char* b) {
+    EXPECT_EQ(&float_format(a), &float_format(b)) << a << " " << b;
+  };
+  same("e5m10", "fp16");
+  same("e8m7", "bf16");
+  same("e8m10ieee", "tf32");
+  same("e8m23", "fp32");
+  same("e4m3fn", "e4m3");
+  same("e5m2ieee", "e5m2");
+  same("e3m4ieee", "e3m4");
+  same("e2m1finite", "e2m1");
+  same("e2m2finite", "e2m2");
+  same("e6m9ieee", "e6m9");
+  same("e4m5fn", "e4m5");
+  EXPECT_EQ(float_format("e2m2").specials, FloatSpecials::finite);
+  EXPECT_EQ(float_format("e4m5").specials, FloatSpecials::fn);
+  EXPECT_EQ(float_format("e5m3").specials, FloatSpecials::ieee);
+  EXPECT_EQ(float_format("e3m4fn").name, "e3m4fn");  // as e3m4 is a row, and ieee
+  EXPECT_EQ(float_format("e2m5fnuz").bias(), 2);
+  for (const char* name :
+       {"",          "e",     "e4",    "e4m",    "m3",       "e4m3x",         "e4m-3",
+        "e-4m3",     "e0m7",  "e11m2", "e8m8",   "e1m0",     "e1m3ieee",      "e5m0ieee",
+        "e4m3scale", "e4 m3", "E4M3",  "e004m3", "e4m3fnfn", "e99999999999m1"}) {
+    EXPECT_THROW(float_format(name), InputError) << name;
+  }
+  EXPECT_THAT(testing::refusal([] { float_format("e4m3fnus"); }),
+              ::testing::HasSubstr("did you mean e4m3fnuz?"));
+}
+
+TEST(FloatFormat, StochasticRoundsByThePartThatIsDropped) {
+  for (const char* name : {"e4m3", "e2m1", "bf16", "e5m2fnuz"}) {
+    const FloatFormat& format = float_format(name);
+    for (const double sign : {1.0, -1.0}) {
+      for (const std::uint32_t code : {0U, 1U, format.largest_code() - 2}) {
+        const double low = sign * value(format, code), high = sign * value(format, code + 1);
+        const double x = low + 0.25 * (high - low);
+        EXPECT_EQ(value(format, encode_stochastic(format, x, 0.24)), high) << name << code;
+        EXPECT_EQ(value(format, encode_stochastic(format, x, 0.25)), low) << name << code;
+        EXPECT_EQ(value(format, encode_stochastic(format, low, 0)), low);
+      }
+    }
+    EXPECT_EQ(encode_stochastic(format, 1e-300, 0), 1U);
+    EXPECT_EQ(encode_stochastic(format, 1e-300, 1e-200), 0U);
+    EXPECT_TRUE(encode_stochastic(format, kInfinity, 0, Overflow::saturate) ==
+                format.largest_code());
+  }
+}
+
 // A code's fields give its value, and its value gives it back.
 void check_round_trip(const FloatFormat& format, std::uint32_t code) {
   const FloatFields fields = decode(format, code);
@@ -121,8 +252,10 @@ void check_round_trip(const FloatFormat& format, std::uint32_t code) {
                 fields.fraction,
             code);
   if (fields.kind == FloatClass::nan) {
-    const std::uint32_t quiet = std::uint32_t{1} << (format.fraction_bits - 1);
-    ASSERT_EQ(encode(format, fields.value), code | quiet) << std::hex << code;
+    const std::uint32_t quiet = format.fraction_bits >= 10
+                                    ? code | std::uint32_t{1} << (format.fraction_bits - 1)
+                                    : format.nan_code() | (fields.negative ? format.sign_bit() : 0);
+    ASSERT_EQ(encode(format, fields.value), quiet) << std::hex << code;
     return;
   }
   ASSERT_EQ(encode(format, fields.value), code) << std::hex << code;
@@ -138,7 +271,17 @@ void check_tie_above(const FloatFormat& format, std::uint32_t code) {
   if (low.kind == FloatClass::nan || low.kind == FloatClass::infinite) return;
   const double step = std::ldexp(1.0, low.power - format.fraction_bits);
   const double middle = low.value + (low.negative ? -step : step) / 2;
-  ASSERT_EQ(encode(format, middle), code + (code & 1)) << std::hex << code;
+  const bool is_scale = format.specials == FloatSpecials::scale;
+  if ((code & format.magnitude_mask()) == format.largest_code() &&
+      format.specials != FloatSpecials::ieee) {
+    const std::uint32_t sign = code & format.sign_bit();
+    const bool up = is_scale || (code & 1) != 0;
+    const std::uint32_t beyond =
+        format.has_nan() ? (format.nan_code() | sign) : format.largest_code() | sign;
+    ASSERT_EQ(encode(format, middle), up ? beyond : code) << std::hex << code;
+    return;
+  }
+  ASSERT_EQ(encode(format, middle), code + (is_scale ? 1 : code & 1)) << std::hex << code;
   ASSERT_EQ(encode(format, std::nextafter(middle, low.value)), code) << std::hex << code;
   ASSERT_EQ(encode(format, std::nextafter(middle, low.negative ? -kInfinity : kInfinity)), code + 1)
       << std::hex << code;

@@ -241,8 +241,8 @@ TEST(Spec, RefusesWhatCannotBeStudied) {
   for (const double cover : {0.5, 0.0, -1.0, 1.0000001, std::nan(""), HUGE_VAL}) {
     EXPECT_THAT(refusal({.covers = {cover}}), HasSubstr("cover")) << cover;
   }
-  EXPECT_THAT(refusal({.bits = {1}}), HasSubstr("2 to 16"));
-  EXPECT_THAT(refusal({.bits = {17}}), HasSubstr("2 to 16"));
+  EXPECT_THAT(refusal({.bits = {0}}), HasSubstr("1 to 16"));
+  EXPECT_THAT(refusal({.bits = {17}}), HasSubstr("1 to 16"));
   EXPECT_THAT(refusal({.conventions = {"reprt"}}), HasSubstr("did you mean report"));
   EXPECT_THAT(refusal({.conventions = {"report", "report:rounding=floor"}}), HasSubstr("twice"));
   EXPECT_THAT(refusal({.seed = 1ULL << 32}), HasSubstr("2^32"));

@@ -281,8 +281,8 @@ TEST_F(Bits, ContradictoryOrUselessOptionsAreRefused) {
         {"--range 0,inf", "float32's range"},
         {"--range 0,1e39", "float32's range"},
         {"--range 0,1,2", "'1,2'"},
-        {"--range 0,1 --bits 1", "2 to 16"},
-        {"--range 0,1 --bits 17", "2 to 16"},
+        {"--range 0,1 --bits 0", "1 to 16"},
+        {"--range 0,1 --bits 17", "1 to 16"},
         {"--range 0,1 --convention onyx", "did you mean onnx?"},
         {"--format fp64", "fp32, fp16, bf16"},
         {"--format fp32,", "fp32, fp16, bf16"}}) {

@@ -71,7 +71,7 @@ Json to_json(const GridChoice& choice, const Number& number) {
 
 struct Options {
   std::vector<std::string> values;
-  std::string formats, scale, range, convention = "onnx", json;
+  std::string formats = "fp32,fp16,bf16", scale, range, convention = "onnx", json;
   int zero_point = 0, bits = 8;
   CLI::App* command = nullptr;
 
@@ -149,7 +149,7 @@ std::optional<GridChoice> read_grid(const Options& options) {
 
 std::vector<const FloatFormat*> read_formats(const Options& options) {
   std::vector<const FloatFormat*> formats;
-  if (!options.has("--format")) {
+  if (options.formats == "all") {
     for (const FloatFormat& format : float_formats()) formats.push_back(&format);
     return formats;
   }
@@ -221,7 +221,7 @@ void add_bits_command(CLI::App& app) {
 
   std::string known;
   for (const FloatFormat& format : float_formats()) {
-    known += fmt::format("{}{}", known.empty() ? "" : ",", format.name);
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", format.name);
   }
   std::string presets;
   for (const ConventionPreset& preset : convention_presets()) {
@@ -233,7 +233,8 @@ void add_bits_command(CLI::App& app) {
       ->type_name("");
   command
       ->add_option("--format", options->formats,
-                   fmt::format("Formats to show (default: {})", known))
+                   fmt::format("Formats to show: {}, all, or any eXmY (default: {})", known,
+                               options->formats))
       ->type_name("NAME,...");
   command->add_option("--scale", options->scale, "Quantize too: value = S * (code - Z)")
       ->type_name("S");
@@ -245,7 +246,7 @@ void add_bits_command(CLI::App& app) {
       ->add_option("--range", options->range,
                    "Quantize too: with the scale and zero point for this range")
       ->type_name("MIN,MAX");
-  command->add_option("--bits", options->bits, "Bits of a code, 2 to 16 (default: 8)")
+  command->add_option("--bits", options->bits, "Bits of a code, 1 to 16 (default: 8)")
       ->type_name("N");
   command
       ->add_option("--convention", options->convention,

@@ -11,7 +11,7 @@
 
 namespace zeropoint::bits {
 
-/// `code` in binary, `bits` digits long.
+/// `code` in binary, `bits` digits long; nothing for a field of 0 bits.
 std::string binary(std::uint32_t code, int bits);
 
 /// "zero", "subnormal", "normal", "infinity", "NaN".
@@ -31,7 +31,7 @@ struct Taken {
   bool finite() const {
     return fields.kind != FloatClass::infinite && fields.kind != FloatClass::nan;
   }
-  std::string sign_bits() const { return fields.negative ? "1" : "0"; }
+  std::string sign_bits() const { return binary(fields.negative ? 1 : 0, format->sign_bits()); }
   std::string exponent_bits() const { return binary(fields.exponent, format->exponent_bits); }
   std::string fraction_bits() const { return binary(fields.fraction, format->fraction_bits); }
 };

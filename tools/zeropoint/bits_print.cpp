@@ -24,8 +24,24 @@ constexpr std::string_view kCyan = "36";
 // 1.1 for 0.375, as it stands before the power of two.
 std::string binary_significand(const Taken& taken) {
   std::string bits = taken.fraction_bits();
+  const char* whole = taken.fields.kind == FloatClass::normal ? "1" : "0";
+  if (bits.empty()) return whole;
   bits.erase(std::max<std::size_t>(bits.find_last_not_of('0') + 1, 1));
-  return fmt::format("{}.{}", taken.fields.kind == FloatClass::normal ? 1 : 0, bits);
+  return fmt::format("{}.{}", whole, bits);
+}
+
+std::string nan_exponent_text(const Taken& taken) {
+  const std::uint32_t exponent = taken.fields.exponent;
+  switch (taken.format->specials) {
+    case FloatSpecials::fn:
+      return fmt::format("{}, all ones, and so is the fraction: not a number", exponent);
+    case FloatSpecials::fnuz:
+      return "0 with a sign: what would be -0 is not a number";
+    case FloatSpecials::scale:
+      return fmt::format("{}, all ones: not a number", exponent);
+    default:
+      return fmt::format("{}, all ones, with a fraction: not a number", exponent);
+  }
 }
 
 std::string exponent_text(const Taken& taken) {
@@ -41,7 +57,7 @@ std::string exponent_text(const Taken& taken) {
     case FloatClass::infinite:
       return fmt::format("{}, all ones, with fraction 0: infinity", fields.exponent);
     case FloatClass::nan:
-      return fmt::format("{}, all ones, with a fraction: not a number", fields.exponent);
+      return nan_exponent_text(taken);
   }
   return "";
 }
@@ -70,19 +86,30 @@ constexpr std::string_view kUnresolved = "not none, but less than double precisi
 std::string difference_text(const Taken& taken, const Number& number) {
   const FloatFormat& format = *taken.format;
   const FloatFields& fields = taken.fields;
-  if (fields.kind == FloatClass::nan) return "none to speak of: there is no number";
+  const std::string end = exact_decimal(format.largest());
+  if (fields.kind == FloatClass::nan) {
+    if (std::isnan(number.value)) return "none to speak of: there is no number";
+    if (format.specials == FloatSpecials::scale) {
+      return fmt::format("no number left: {} holds powers of two up to {:.6g}, no 0 and no sign",
+                         format.name, format.largest());
+    }
+    return fmt::format("no number left: {} ends at {} and has no infinity", format.name, end);
+  }
   const double error = error_of(fields.value, number);
   if (error == 0 && number.exact) {
     return taken.finite() ? fmt::format("none: {} holds this number exactly", format.name) : "none";
   }
   if (fields.kind == FloatClass::infinite) {
-    return fmt::format("infinite: {} ends at {}", format.name,
-                       exact_decimal(decode(format, format.infinity_code() - 1).value));
+    return fmt::format("infinite: {} ends at {}", format.name, end);
+  }
+  if (std::isnan(error)) return "none to speak of: there was no number";
+  if (std::abs(number.value) > format.largest()) {
+    return fmt::format("{:+.6g}: {} ends at {}", error, format.name, end);
   }
   if (!error_is_resolved(error, number)) return std::string(kUnresolved);
   if (fields.kind == FloatClass::zero) {
     return fmt::format("{:+.6g}, all of it: the smallest positive {} is {:.6g}", error, format.name,
-                       decode(format, 1).value);
+                       format.smallest());
   }
   const double step = std::ldexp(1.0, fields.power - format.fraction_bits);
   return fmt::format("{:+.6g}, {:.3g} of the step from one {} to the next here, {:.6g}", error,
@@ -218,6 +245,7 @@ void Printer::drawing(const Taken& taken) {
       Part{"fraction", taken.fraction_bits(), fmt::format("{}", fields.fraction), kCyan}};
   std::string names, bits, numbers;
   for (const Part& part : parts) {
+    if (part.bits.empty()) continue;
     const std::size_t width = std::max(part.name.size(), part.bits.size());
     if (!names.empty()) {
       for (std::string* row : {&names, &bits, &numbers}) *row += " │ ";
@@ -235,15 +263,16 @@ void Printer::drawing(const Taken& taken) {
 
 void Printer::block(const Taken& taken, const Number& number) {
   const FloatFields& fields = taken.fields;
-  line(fmt::format("{}, {} bits: {}", taken.format->name, taken.format->bits(),
-                   taken.format->title));
+  const FloatFormat& format = *taken.format;
+  line(fmt::format("{}, {} bits: {}", format.name, format.bits(), format.title));
   drawing(taken);
   field("exponent", exponent_text(taken));
   if (fields.kind == FloatClass::normal || fields.kind == FloatClass::subnormal) {
     const std::string significand = exact_decimal(fields.significand);
     field("significand", fmt::format("{} in binary = {}", binary_significand(taken), significand));
-    const std::string formula =
-        fmt::format("(-1)^{} × {} × 2^{}", taken.sign_bits(), significand, fields.power);
+    const std::string formula = fmt::format(
+        "{}{} × 2^{}", format.sign_bits() == 0 ? "" : fmt::format("(-1)^{} × ", taken.sign_bits()),
+        significand, fields.power);
     const std::string exact = "= " + exact_decimal(fields.value);
     if (kLabelColumns + formula.size() + 1 + exact.size() <= kColumns) {
       field("value", formula + " " + exact);

@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace zeropoint {
 
-/// The integers that a code may be: 2 to 16 bits, signed or unsigned, full ([-128, 127]) or
-/// narrow ([-127, 127], [0, 254]: one code fewer, at the end that symmetry removes).
+/// The integers that a code may be: 1 to 16 bits, signed or unsigned, full ([-128, 127]) or
+/// narrow ([-127, 127], [0, 254]: one code fewer, at the end that symmetry removes). int1 is
+/// {-1, 0}, uint1 {0, 1}.
 struct IntegerGrid {
   int bits = 8;
   bool is_signed = true;
@@ -20,10 +22,13 @@ struct IntegerGrid {
   bool operator==(const IntegerGrid&) const = default;
 };
 
-/// Throws InputError unless 2 ≤ bits ≤ 16.
+/// Throws InputError unless 1 ≤ bits ≤ 16, or if a narrow grid would have a single code.
 void check(const IntegerGrid& grid);
 
 /// "int8", "uint4", "int8-narrow".
 std::string name(const IntegerGrid& grid);
+
+/// The grid of that name, such as name() gives. Throws InputError.
+IntegerGrid parse_integer_grid(std::string_view name);
 
 }  // namespace zeropoint
