@@ -219,10 +219,6 @@ void add_bits_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   options->command = command;
 
-  std::string known;
-  for (const FloatFormat& format : float_formats()) {
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", format.name);
-  }
   std::string presets;
   for (const ConventionPreset& preset : convention_presets()) {
     presets += fmt::format("{}{}", presets.empty() ? "" : ", ", preset.name);
@@ -233,7 +229,7 @@ void add_bits_command(CLI::App& app) {
       ->type_name("");
   command
       ->add_option("--format", options->formats,
-                   fmt::format("Formats to show: {}, all, or any eXmY (default: {})", known,
+                   fmt::format("Formats to show, all of the list, or any eXmY (default: {})",
                                options->formats))
       ->type_name("NAME,...");
   command->add_option("--scale", options->scale, "Quantize too: value = S * (code - Z)")
