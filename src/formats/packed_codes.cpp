@@ -38,82 +38,138 @@ void check_pack(std::size_t codes, int bits, std::size_t bytes) {
   }
 }
 
-std::uint64_t load_little(const std::uint8_t* bytes, std::size_t count) {
+// Words of little-endian memory, on any machine.
+template <class T>
+std::uint64_t load_little(const T* from, std::size_t count) {
   std::uint64_t word = 0;
   if constexpr (std::endian::native == std::endian::little) {
-    std::memcpy(&word, bytes, count);
+    std::memcpy(&word, from, count * sizeof(T));
   } else {
-    for (std::size_t i = 0; i < count; ++i) word |= std::uint64_t{bytes[i]} << (8 * i);
+    for (std::size_t i = 0; i < count; ++i) word |= std::uint64_t{from[i]} << (8 * sizeof(T) * i);
   }
   return word;
 }
 
-void store_little(std::uint64_t word, std::uint8_t* bytes, std::size_t count) {
+template <class T>
+void store_little(std::uint64_t word, T* to, std::size_t count) {
   if constexpr (std::endian::native == std::endian::little) {
-    std::memcpy(bytes, &word, count);
+    std::memcpy(to, &word, count * sizeof(T));
   } else {
-    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(word >> (8 * i));
+    for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<T>(word >> (8 * sizeof(T) * i));
   }
 }
 
-// Eight codes are kBits bytes. With the width known, compilers make vector code of these loops.
-template <int kBits, class Code>
-void pack_eights(const Code* __restrict codes, std::size_t eights, std::uint8_t* __restrict bytes) {
-  constexpr std::uint64_t kMask = (std::uint64_t{1} << kBits) - 1;
+// The lowest kOnes bits of every kWidth bits of a word.
+template <int kOnes, int kWidth>
+constexpr std::uint64_t lower_bits() {
+  const std::uint64_t ones = kOnes == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << kOnes) - 1;
+  std::uint64_t mask = 0;
+  for (int at = 0; at < 64; at += kWidth) mask |= ones << at;
+  return mask;
+}
+
+// Moves the kBits-bit codes at every kWidth bits of a word to its bottom: two codes to each double
+// width, then four, then eight.
+template <int kBits, int kWidth>
+std::uint64_t gather(std::uint64_t word) {
+  if constexpr (kWidth == 64) {
+    return word;
+  } else {
+    constexpr std::uint64_t kEven = lower_bits<kBits, 2 * kWidth>();
+    word = (word & kEven) | (word >> (kWidth - kBits) & kEven << kBits);
+    return gather<2 * kBits, 2 * kWidth>(word);
+  }
+}
+
+// The opposite.
+template <int kBits, int kWidth>
+std::uint64_t scatter(std::uint64_t word) {
+  if constexpr (kWidth == 64) {
+    return word;
+  } else {
+    word = scatter<2 * kBits, 2 * kWidth>(word);
+    constexpr std::uint64_t kEven = lower_bits<kBits, 2 * kWidth>();
+    return (word & kEven) | (word << (kWidth - kBits) & kEven << kWidth);
+  }
+}
+
+// A group's bytes: by a load of 8 where that many are left, as loads of odd lengths are slow.
+template <int kBits>
+std::uint64_t load_group(const std::uint8_t* bytes, std::size_t group, std::size_t groups) {
+  const std::uint8_t* const from = bytes + group * kBits;
+  return (groups - group) * kBits >= 8 ? load_little(from, 8) & lower_bits<8 * kBits, 64>()
+                                       : load_little(from, kBits);
+}
+
+// Eight codes are kBits bytes.
+template <int kBits>
+void pack_eights(const std::uint8_t* codes, std::size_t eights, std::uint8_t* bytes) {
   for (std::size_t i = 0; i < eights; ++i) {
-    std::uint64_t low = 0, high = 0;
-    for (int j = 0; j < 4; ++j) {
-      low |= (codes[8 * i + static_cast<std::size_t>(j)] & kMask) << (kBits * j);
-      high |= (codes[8 * i + static_cast<std::size_t>(j) + 4] & kMask) << (kBits * j);
-    }
-    // Four codes are at most 64 bits, but half a byte more than whole bytes at odd widths.
+    const std::uint64_t word = load_little(codes + 8 * i, 8) & lower_bits<kBits, 8>();
+    store_little(gather<kBits, 8>(word), bytes + i * kBits, kBits);
+  }
+}
+
+template <int kBits>
+void unpack_eights(const std::uint8_t* bytes, std::size_t eights, std::uint8_t* codes) {
+  for (std::size_t i = 0; i < eights; ++i) {
+    store_little(scatter<kBits, 8>(load_group<kBits>(bytes, i, eights)), codes + 8 * i, 8);
+  }
+}
+
+// Four codes may end within a byte, so that the second four are shifted to the end of the first.
+template <int kBits>
+void pack_eights(const std::uint16_t* codes, std::size_t eights, std::uint8_t* bytes) {
+  constexpr int kFour = 4 * kBits;
+  for (std::size_t i = 0; i < eights; ++i) {
+    const auto four = [&](std::size_t at) {
+      return gather<kBits, 16>(load_little(codes + 8 * i + at, 4) & lower_bits<kBits, 16>());
+    };
+    const std::uint64_t low = four(0), high = four(4);
+    std::uint8_t* const to = bytes + i * kBits;
     if constexpr (kBits <= 8) {
-      store_little(low | high << (4 * kBits), bytes + i * kBits, kBits);
+      store_little(low | high << kFour, to, kBits);
     } else {
-      const std::uint64_t first = low | (kBits == 16 ? 0 : high << (4 * kBits % 64));
-      store_little(first, bytes + i * kBits, 8);
-      store_little(kBits == 16 ? high : high >> (64 - 4 * kBits % 64), bytes + i * kBits + 8,
-                   kBits - 8);
+      store_little(kBits == 16 ? low : low | high << kFour % 64, to, 8);
+      store_little(kBits == 16 ? high : high >> (64 - kFour), to + 8, kBits - 8);
     }
   }
 }
 
-template <int kBits, class Code>
-void unpack_eights(const std::uint8_t* __restrict bytes, std::size_t eights,
-                   Code* __restrict codes) {
-  constexpr std::uint64_t kMask = (std::uint64_t{1} << kBits) - 1;
+template <int kBits>
+void unpack_eights(const std::uint8_t* bytes, std::size_t eights, std::uint16_t* codes) {
+  constexpr int kFour = 4 * kBits;
+  constexpr std::uint64_t kMask = lower_bits<kFour, 64>();
   for (std::size_t i = 0; i < eights; ++i) {
+    const std::uint8_t* const from = bytes + i * kBits;
     std::uint64_t low = 0, high = 0;
     if constexpr (kBits <= 8) {
-      low = load_little(bytes + i * kBits, kBits);
-      high = low >> (4 * kBits);
+      low = load_group<kBits>(bytes, i, eights);
+      high = low >> kFour;
     } else {
-      low = load_little(bytes + i * kBits, 8);
-      high = load_little(bytes + i * kBits + 8, kBits - 8);
-      if constexpr (kBits < 16) high = high << (64 - 4 * kBits) | low >> (4 * kBits);
+      low = load_little(from, 8);
+      high = load_little(from + 8, kBits - 8);
+      if constexpr (kBits < 16) high = high << (64 - kFour) | low >> kFour;
     }
-    for (int j = 0; j < 4; ++j) {
-      codes[8 * i + static_cast<std::size_t>(j)] = static_cast<Code>(low >> (kBits * j) & kMask);
-      codes[8 * i + static_cast<std::size_t>(j) + 4] =
-          static_cast<Code>(high >> (kBits * j) & kMask);
-    }
+    store_little(scatter<kBits, 16>(low & kMask), codes + 8 * i, 4);
+    store_little(scatter<kBits, 16>(high & kMask), codes + 8 * i + 4, 4);
   }
 }
 
 // Calls body with the width as a compile-time constant.
-template <int kBits = 1, class Body>
+template <int kMost, int kBits = 1, class Body>
 void with_width(int bits, const Body& body) {
   if (bits == kBits) {
     body(std::integral_constant<int, kBits>{});
-  } else if constexpr (kBits < 16) {
-    with_width<kBits + 1>(bits, body);
+  } else if constexpr (kBits < kMost) {
+    with_width<kMost, kBits + 1>(bits, body);
   }
 }
 
 template <class Code>
 void pack_all(std::span<const Code> codes, int bits, std::span<std::uint8_t> bytes) {
   check_pack<Code>(codes.size(), bits, bytes.size());
-  with_width(bits, [&](auto width) {
+  with_width<8 * sizeof(Code)>(bits, [&](auto width) {
     constexpr int kBits = width;
     constexpr auto kWidth = static_cast<std::size_t>(kBits);
     parallel_for(codes.size(), kGrain, [&](std::size_t begin, std::size_t end) {
@@ -134,7 +190,7 @@ void pack_all(std::span<const Code> codes, int bits, std::span<std::uint8_t> byt
 template <class Code>
 void unpack_all(std::span<const std::uint8_t> bytes, int bits, std::span<Code> codes) {
   check_pack<Code>(codes.size(), bits, bytes.size());
-  with_width(bits, [&](auto width) {
+  with_width<8 * sizeof(Code)>(bits, [&](auto width) {
     constexpr int kBits = width;
     constexpr auto kWidth = static_cast<std::size_t>(kBits);
     parallel_for(codes.size(), kGrain, [&](std::size_t begin, std::size_t end) {
