@@ -112,8 +112,9 @@ struct Scale {
   static HWY_INLINE I Magnitudes(I x, I a, const FloatLanes&) {
     const I bias = Bias<kRule>(x, 1 << 23, Set(1));
     const auto is_subnormal = hn::Lt(a, Set(1 << 23));
-    return hn::ShiftRight<23>(
-        hn::Add(a, hn::IfThenElse(is_subnormal, hn::ShiftRight<1>(bias), bias)));
+    // ml_dtypes has nothing round down there.
+    const I below = kRule == Rounding::half_even ? Set(0x3fffff) : hn::ShiftRight<1>(bias);
+    return hn::ShiftRight<23>(hn::Add(a, hn::IfThenElse(is_subnormal, below, bias)));
   }
   static HWY_INLINE I Decoded(I a, const FloatLanes&) {
     const I smallest = Set(1 << 22);
@@ -235,7 +236,8 @@ HWY_INLINE I DecodeVector(I code, const FloatLanes& format) {
     return hn::Or(bits, sign);
   }
   const I whole = hn::And(code, Set(format.magnitude | format.sign));
-  return hn::IfThenElse(hn::Eq(whole, Set(format.nan[0])), Set(0x7fc00000), hn::Or(bits, sign));
+  const auto is_nan = hn::Eq(whole, Set(format.nan[0]));
+  return hn::Or(hn::IfThenElse(is_nan, Set(0x7fc00000), bits), sign);
 }
 
 template <class Layout, class Code>

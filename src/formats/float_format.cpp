@@ -109,6 +109,10 @@ std::uint32_t encode_by(const FloatFormat& format, double value, Overflow overfl
   } else {
     dropped.part = std::ldexp(static_cast<double>(significand), -drop);
   }
+  // The package's own way between the two smallest scales.
+  if (is_scale && stored == 0 && rule != Rounding::half_away && dropped.any) {
+    dropped.against_half = 1;
+  }
   if (away(dropped)) ++kept;
   if (kept == 0) return encode_zero(format, sign, overflow);
 
@@ -158,7 +162,7 @@ FloatFields decode(const FloatFormat& format, std::uint32_t code) {
   if (!format.has_infinity() && format.has_nan() &&
       (one_nan ? code : magnitude) == format.nan_code()) {
     fields.kind = FloatClass::nan;
-    fields.value = std::copysign(std::numeric_limits<double>::quiet_NaN(), one_nan ? 1 : sign);
+    fields.value = std::copysign(std::numeric_limits<double>::quiet_NaN(), sign);
     return fields;
   }
   if (fields.exponent == 0 && format.specials != FloatSpecials::scale) {

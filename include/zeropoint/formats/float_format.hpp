@@ -106,7 +106,8 @@ enum class Overflow {
 /// - A NaN becomes the quiet NaN with its sign, with as much of its payload as fits if the
 ///   fraction has 10 bits or more. In a finite format it becomes 0 with the other sign, and
 ///   saturate changes nothing about NaNs; both as the Python package ml_dtypes has it.
-/// - A scale has no even neighbour: ties go up. Below its smallest number it is that number. A
+/// - A scale has no even neighbour: ties go up. Below its smallest number it is that number, and
+///   between the two smallest half_even rounds up, as ml_dtypes does (half_away to the nearest). A
 ///   negative number becomes NaN; 0 becomes NaN, or the smallest number with saturate.
 /// Agrees with ml_dtypes (half_even; special) and with ONNX's Cast (saturate = 1 and 0).
 std::uint32_t encode(const FloatFormat& format, double value, Overflow overflow = Overflow::special,
