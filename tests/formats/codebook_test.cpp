@@ -220,6 +220,15 @@ TEST(Codebook, EncodesToTheNearestLevelOnEveryTarget) {
   Codebook seventeen{"seventeen", "", {}};
   for (int i = 0; i < 17; ++i) seventeen.levels.push_back(static_cast<float>(i * i - 100));
   codebooks.push_back(seventeen);
+  // Limits that crowd in few parts of the range, more or less.
+  Codebook crowded{"crowded", "", {-1000}}, powers{"powers", "", {}};
+  for (int i = 0; i < 30; ++i) {
+    crowded.levels.push_back(static_cast<float>(i) * 0.2F);
+    powers.levels.push_back(std::ldexp(1.0F, 8 * i - 120));
+  }
+  crowded.levels.push_back(1000);
+  codebooks.push_back(crowded);
+  codebooks.push_back(powers);
   for (const Codebook& codebook : codebooks) {
     SCOPED_TRACE(codebook.name);
     std::vector<float> x = testing::awkward_values();
