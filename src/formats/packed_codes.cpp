@@ -1,5 +1,4 @@
-#include "zeropoint/formats/packed_codes.hpp"
-
+// Compiled once for each instruction set by Highway; the best is chosen at run time.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -11,11 +10,111 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "formats/packed_codes.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "zeropoint/formats/packed_codes.hpp"
+
+#include "formats/bit_fields.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace zeropoint::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<std::uint64_t>;
+
+// gather() and scatter(), below, in each lane.
+template <int kBits, int kWidth, class V>
+HWY_INLINE V Gather(V word) {
+  if constexpr (kWidth == 64) {
+    return word;
+  } else {
+    constexpr std::uint64_t kEven = lower_bits<kBits, 2 * kWidth>();
+    const auto odd = hn::And(hn::ShiftRight<kWidth - kBits>(word), hn::Set(D(), kEven << kBits));
+    return Gather<2 * kBits, 2 * kWidth>(hn::Or(hn::And(word, hn::Set(D(), kEven)), odd));
+  }
+}
+template <int kBits, int kWidth, class V>
+HWY_INLINE V Scatter(V word) {
+  if constexpr (kWidth == 64) {
+    return word;
+  } else {
+    constexpr std::uint64_t kEven = lower_bits<kBits, 2 * kWidth>();
+    word = Scatter<2 * kBits, 2 * kWidth>(word);
+    const auto odd = hn::And(hn::ShiftLeft<kWidth - kBits>(word), hn::Set(D(), kEven << kWidth));
+    return hn::Or(hn::And(word, hn::Set(D(), kEven)), odd);
+  }
+}
+
+// Packs eights of codes in bytes, as many as fill vectors, and says how many.
+template <int kBits, class Packed>
+HWY_INLINE std::size_t PackIn(const std::uint8_t* codes, std::size_t eights, std::uint8_t* bytes) {
+  const D d;
+  const hn::Rebind<Packed, D> dp;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= eights; i += lanes) {
+    const auto word = hn::And(hn::LoadU(d, reinterpret_cast<const std::uint64_t*>(codes + 8 * i)),
+                              hn::Set(d, lower_bits<kBits, 8>()));
+    hn::StoreU(hn::TruncateTo(dp, Gather<kBits, 8>(word)), dp,
+               reinterpret_cast<Packed*>(bytes + i * kBits));
+  }
+  return i;
+}
+
+template <int kBits, class Packed>
+HWY_INLINE std::size_t UnpackIn(const std::uint8_t* bytes, std::size_t eights,
+                                std::uint8_t* codes) {
+  const D d;
+  const hn::Rebind<Packed, D> dp;
+  const hn::Rebind<std::uint32_t, D> du;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= eights; i += lanes) {
+    const auto packed = hn::LoadU(dp, reinterpret_cast<const Packed*>(bytes + i * kBits));
+    if constexpr (sizeof(Packed) == 4) {
+      hn::StoreU(Scatter<kBits, 8>(hn::PromoteTo(d, packed)), d,
+                 reinterpret_cast<std::uint64_t*>(codes + 8 * i));
+    } else {
+      const auto word = hn::PromoteTo(d, hn::PromoteTo(du, packed));
+      hn::StoreU(Scatter<kBits, 8>(word), d, reinterpret_cast<std::uint64_t*>(codes + 8 * i));
+    }
+  }
+  return i;
+}
+
+// Eights of codes are whole lanes at these widths, and none at others.
+std::size_t PackEights(const std::uint8_t* codes, std::size_t eights, int bits,
+                       std::uint8_t* bytes) {
+  if (hn::Lanes(D()) == 1) return 0;
+  if (bits == 1) return PackIn<1, std::uint8_t>(codes, eights, bytes);
+  if (bits == 2) return PackIn<2, std::uint16_t>(codes, eights, bytes);
+  return bits == 4 ? PackIn<4, std::uint32_t>(codes, eights, bytes) : 0;
+}
+std::size_t UnpackEights(const std::uint8_t* bytes, std::size_t eights, int bits,
+                         std::uint8_t* codes) {
+  if (hn::Lanes(D()) == 1) return 0;
+  if (bits == 1) return UnpackIn<1, std::uint8_t>(bytes, eights, codes);
+  if (bits == 2) return UnpackIn<2, std::uint16_t>(bytes, eights, codes);
+  return bits == 4 ? UnpackIn<4, std::uint32_t>(bytes, eights, codes) : 0;
+}
+
+}  // namespace zeropoint::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace zeropoint {
+
+HWY_EXPORT(PackEights);
+HWY_EXPORT(UnpackEights);
+
 namespace {
 
 // Codes to a piece: whole bytes at any width.
 constexpr std::size_t kGrain = 1 << 16;
+constexpr bool kIsLittle = std::endian::native == std::endian::little;
 
 void check_bits(int bits) {
   if (bits < 1 || bits > 16) {
@@ -42,7 +141,7 @@ void check_pack(std::size_t codes, int bits, std::size_t bytes) {
 template <class T>
 std::uint64_t load_little(const T* from, std::size_t count) {
   std::uint64_t word = 0;
-  if constexpr (std::endian::native == std::endian::little) {
+  if constexpr (kIsLittle) {
     std::memcpy(&word, from, count * sizeof(T));
   } else {
     for (std::size_t i = 0; i < count; ++i) word |= std::uint64_t{from[i]} << (8 * sizeof(T) * i);
@@ -52,20 +151,11 @@ std::uint64_t load_little(const T* from, std::size_t count) {
 
 template <class T>
 void store_little(std::uint64_t word, T* to, std::size_t count) {
-  if constexpr (std::endian::native == std::endian::little) {
+  if constexpr (kIsLittle) {
     std::memcpy(to, &word, count * sizeof(T));
   } else {
     for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<T>(word >> (8 * sizeof(T) * i));
   }
-}
-
-// The lowest kOnes bits of every kWidth bits of a word.
-template <int kOnes, int kWidth>
-constexpr std::uint64_t lower_bits() {
-  const std::uint64_t ones = kOnes == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << kOnes) - 1;
-  std::uint64_t mask = 0;
-  for (int at = 0; at < 64; at += kWidth) mask |= ones << at;
-  return mask;
 }
 
 // Moves the kBits-bit codes at every kWidth bits of a word to its bottom: two codes to each double
@@ -104,7 +194,9 @@ std::uint64_t load_group(const std::uint8_t* bytes, std::size_t group, std::size
 // Eight codes are kBits bytes.
 template <int kBits>
 void pack_eights(const std::uint8_t* codes, std::size_t eights, std::uint8_t* bytes) {
-  for (std::size_t i = 0; i < eights; ++i) {
+  const std::size_t done =
+      kIsLittle ? HWY_DYNAMIC_DISPATCH(PackEights)(codes, eights, kBits, bytes) : 0;
+  for (std::size_t i = done; i < eights; ++i) {
     const std::uint64_t word = load_little(codes + 8 * i, 8) & lower_bits<kBits, 8>();
     store_little(gather<kBits, 8>(word), bytes + i * kBits, kBits);
   }
@@ -112,7 +204,9 @@ void pack_eights(const std::uint8_t* codes, std::size_t eights, std::uint8_t* by
 
 template <int kBits>
 void unpack_eights(const std::uint8_t* bytes, std::size_t eights, std::uint8_t* codes) {
-  for (std::size_t i = 0; i < eights; ++i) {
+  const std::size_t done =
+      kIsLittle ? HWY_DYNAMIC_DISPATCH(UnpackEights)(bytes, eights, kBits, codes) : 0;
+  for (std::size_t i = done; i < eights; ++i) {
     store_little(scatter<kBits, 8>(load_group<kBits>(bytes, i, eights)), codes + 8 * i, 8);
   }
 }
@@ -236,3 +330,4 @@ void unpack(std::span<const std::uint8_t> bytes, int bits, std::span<std::uint16
 }
 
 }  // namespace zeropoint
+#endif
