@@ -139,8 +139,12 @@ void EncodeByBuckets(const float* HWY_RESTRICT x, std::size_t count, const Limit
       hn::Store(hn::ConvertTo(di, hn::Min(hn::Max(place, hn::Zero(d)), most)), di, buckets + i);
     }
     for (std::size_t i = 0; i < block; ++i) {
-      if constexpr (kCompare > 0) {
-        std::uint32_t code = limits.below[buckets[i]];
+      if constexpr (kCompare == 1) {
+        const Bucket& bucket = limits.buckets[buckets[i]];
+        codes[begin + i] =
+            static_cast<std::uint8_t>(bucket.below + (reals[i] > bucket.limit ? 1 : 0));
+      } else if constexpr (kCompare > 1) {
+        std::uint32_t code = limits.buckets[buckets[i]].below;
         for (int k = 0; k < kCompare; ++k) code += reals[i] > limits.limits[code] ? 1 : 0;
         codes[begin + i] = static_cast<std::uint8_t>(code);
       } else {
@@ -273,10 +277,10 @@ Limits limits_of(const std::vector<float>& levels) {
     const float place = (limits.limits[k] - limits.origin) * limits.factor;
     ++inside[static_cast<std::size_t>(std::clamp<float>(place, 0, kBuckets - 1))];
   }
-  std::uint8_t below = 0;
+  std::uint32_t below = 0;
   for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
-    limits.below[bucket] = below;
-    below = static_cast<std::uint8_t>(below + inside[bucket]);
+    limits.buckets[bucket] = {limits.limits[below], below};
+    below += inside[bucket];
     limits.in_a_bucket = std::max<int>(limits.in_a_bucket, inside[bucket]);
   }
   return limits;
