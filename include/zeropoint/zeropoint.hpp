@@ -9,6 +9,7 @@
 #include "zeropoint/core/rounding.hpp"
 #include "zeropoint/formats/block_format.hpp"
 #include "zeropoint/formats/codebook.hpp"
+#include "zeropoint/formats/codebook_format.hpp"
 #include "zeropoint/formats/float_format.hpp"
 #include "zeropoint/formats/format.hpp"
 #include "zeropoint/formats/integer_grid.hpp"

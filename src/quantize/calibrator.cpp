@@ -65,7 +65,7 @@ TensorParams Calibrator::params() const {
     throw InputError("calibrate: expected to have seen at least one tensor, found none");
   }
   TensorParams params;
-  if (scheme_.format.codebook != nullptr) params.levels = scheme_.format.codebook->levels();
+  if (scheme_.format.codebook != nullptr) params.levels = levels_of(*scheme_.format.codebook);
   for (const auto& observer : observers_) {
     params.tiles.push_back(params_of_range(scheme_, observer.range(grid_need(scheme_))));
   }

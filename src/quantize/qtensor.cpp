@@ -1,5 +1,6 @@
 #include "zeropoint/quantize/qtensor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -50,7 +51,11 @@ void decode_tile(const Format& format, const TensorParams& params, std::size_t t
     }
   }
   if constexpr (std::is_same_v<Code, std::uint8_t>) {
-    decode_levels(params.levels, codes, of_tile.scale, x);
+    float table[256];  // what is past the end is the last level
+    for (std::size_t code = 0; code < 256; ++code) {
+      table[code] = params.levels[std::min(code, params.levels.size() - 1)] * of_tile.scale;
+    }
+    for (std::size_t i = 0; i < codes.size(); ++i) x[i] = table[codes[i]];
   }
 }
 
@@ -198,7 +203,7 @@ Matrix<float> QTensor::dequantized() const {
   };
   if (format.bits > 16) {
     Matrix<std::uint32_t> words(rows(), cols());
-    unpack<std::uint32_t>(bytes(), format.bits, words.values());
+    unpack(bytes(), format.bits, words.values());
     decode_all(words);
   } else {
     visit_codes(decode_all);

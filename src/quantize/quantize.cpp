@@ -61,10 +61,6 @@ std::size_t encode_tile(const Scheme& scheme, const TensorParams& params, std::s
       }
       break;
     case FormatKind::codebook:
-      if constexpr (std::is_same_v<Code, std::uint8_t>) {
-        return encode_levels(params.levels, x, of_tile.scale, codes);
-      }
-      break;
     case FormatKind::block:
       break;
   }
@@ -87,6 +83,27 @@ std::size_t encode_all(MatrixView<const float> x, const Scheme& scheme, const Ti
 MatrixView<const float> as_tiled(MatrixView<const float> x, const Tiles& tiles) {
   if (x.rows == tiles.rows && x.cols == tiles.cols) return x;
   return {x.data, tiles.rows, tiles.cols, static_cast<std::ptrdiff_t>(tiles.cols), 1};
+}
+
+// Codebooks are looked up in one go: numbers first go into the unit of their levels.
+std::size_t encode_by_codebook(MatrixView<const float> x, const Tiles& tiles,
+                               const TensorParams& params, Matrix<std::uint8_t>& codes) {
+  const Codebook codebook{"levels", "", params.levels};
+  Matrix<float> scaled(tiles.rows, tiles.cols);
+  std::atomic<std::size_t> clipped{0};
+  walk_tiles(tiles, x, scaled.view(),
+             [&](std::size_t tile, std::span<const float> from, std::span<float> to) {
+               const float scale = params.tiles[params.tiles.size() == 1 ? 0 : tile].scale;
+               std::size_t beyond = 0;
+               for (std::size_t i = 0; i < from.size(); ++i) {
+                 to[i] = from[i] / scale;
+                 beyond +=
+                     to[i] < codebook.levels.front() || to[i] > codebook.levels.back() ? 1 : 0;
+               }
+               clipped += beyond;
+             });
+  encode(codebook, std::as_const(scaled).values(), codes.values());
+  return clipped;
 }
 
 QTensor in_blocks(MatrixView<const float> x, const Scheme& scheme, const Tiles& tiles, Role role,
@@ -112,11 +129,13 @@ TensorParams find_params(MatrixView<const float> x, const Scheme& scheme, Role r
   const Tiles tiles = tiles_of(x, scheme, role);
   const auto* codebook = scheme.format.codebook;
   if (codebook != nullptr && codebook->is_fitted()) {
-    params.levels = fit_lloyd_max(Gathered<float>(x).values(), scheme.format.bits, what);
+    check_not_empty(x, what);
+    check_finite_view(x, what);
+    params.levels = fit_lloyd_max(Gathered<float>(x).values(), scheme.format.bits).levels;
     params.tiles = {QuantParams{}};
     return params;
   }
-  if (codebook != nullptr) params.levels = codebook->levels();
+  if (codebook != nullptr) params.levels = levels_of(*codebook);
   if (scheme.unit_scale) {
     params.tiles = {QuantParams{}};
     return params;
@@ -151,13 +170,17 @@ QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorPa
     Matrix<std::uint32_t> words(tiles.rows, tiles.cols);
     clipped = encode_all(view, scheme, tiles, params, words.view());
     Matrix<std::uint8_t> packed(1, packed_bytes(words.size(), scheme.format.bits));
-    pack<std::uint32_t>(std::as_const(words).values(), scheme.format.bits, packed.values());
+    pack(std::as_const(words).values(), scheme.format.bits, packed.values());
     stored = std::move(packed);
   } else {
     CodeMatrix codes = codes_for(scheme.format, tiles.rows, tiles.cols);
-    clipped = std::visit(
-        [&](auto& matrix) { return encode_all(view, scheme, tiles, params, matrix.view()); },
-        codes);
+    clipped = scheme.format.kind == FormatKind::codebook
+                  ? encode_by_codebook(view, tiles, params, std::get<Matrix<std::uint8_t>>(codes))
+                  : std::visit(
+                        [&](auto& matrix) {
+                          return encode_all(view, scheme, tiles, params, matrix.view());
+                        },
+                        codes);
     stored = packed_for_storage(std::move(codes), scheme.format.bits);
   }
   const auto size = static_cast<double>(x.rows * x.cols);

@@ -33,7 +33,9 @@ QuantParams params_of_values(const Scheme& scheme, std::span<const float> values
       scheme.format.codebook->unit == LevelUnit::rms) {
     double squares = 0;
     for (const float x : values) squares += double{x} * x;
-    return {usable_scale(std::sqrt(squares / static_cast<double>(values.size()))), 0};
+    // Such levels need not hold 0: zeros get the smallest scale.
+    const double rms = std::sqrt(squares / static_cast<double>(values.size()));
+    return {usable_scale(std::max<double>(rms, std::numeric_limits<float>::min())), 0};
   }
   return params_of_range(scheme, estimate_range(scheme.range, values, scheme.convention.coverage,
                                                 grid_need(scheme), what));

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "zeropoint/formats/block_format.hpp"
-#include "zeropoint/formats/codebook.hpp"
+#include "zeropoint/formats/codebook_format.hpp"
 #include "zeropoint/formats/float_format.hpp"
 #include "zeropoint/formats/integer_grid.hpp"
 
