@@ -48,15 +48,17 @@ Convention common(std::string_view preset) {
 // The standard's DynamicQuantizeLinear for scale and zero point, QuantizeLinear for codes.
 Convention onnx() {
   Convention c = common("onnx");
+  c.small_scale = SmallScale::kept;
   c.zero_point_from = ZeroPointFrom::min;
   return c;
 }
 
-// ONNX Runtime's quantization tool, quant_utils.py: compute_scale_zp.
+// ONNX Runtime's quantization tool, quant_utils.py: compute_scale_zp, as of 1.32 (before, max − min
+// was taken in float32: scale=float32-width).
 Convention onnxruntime() {
   Convention c = common("onnxruntime");
   c.zero_point_from = ZeroPointFrom::min;
-  c.scale_in = Arithmetic::float32_width;
+  c.scale_in = Arithmetic::float64;
   c.ends = GridEnds::by_mapping;
   c.symmetric_scale = SymmetricScale::width;
   c.small_scale = SmallScale::one;
@@ -143,7 +145,7 @@ constexpr std::string_view kArithmetics[] = {"float32", "float64", "float32-widt
                                              "float32-scale"};
 constexpr std::string_view kSymmetricScales[] = {"reach", "width"};
 constexpr std::string_view kZeroPointFroms[] = {"both-ends", "min", "min-apart", "nearer-end"};
-constexpr std::string_view kSmallScales[] = {"normal", "one", "epsilon", "tenth"};
+constexpr std::string_view kSmallScales[] = {"normal", "one", "epsilon", "tenth", "kept"};
 constexpr std::string_view kRoundings[] = {"half-even", "half-away", "floor",
                                            "truncate",  "ceil",      "stochastic"};
 constexpr std::span kZeroPointRoundings = std::span(kRoundings).first<5>();

@@ -237,9 +237,9 @@ auto dequantize_kernel() {
 }
 
 void check_params(QuantParams params) {
-  if (!std::isnormal(params.scale) || params.scale < 0) {
+  if (!(params.scale > 0) || !std::isfinite(params.scale)) {
     throw InputError(
-        fmt::format("quantize: expected a scale from 1.18e-38 to 3.4e38, found {}", params.scale));
+        fmt::format("quantize: expected a scale from 1.4e-45 to 3.4e38, found {}", params.scale));
   }
   if (params.zero_point < -(1 << 24) || params.zero_point > 1 << 24) {
     throw InputError(
@@ -251,6 +251,10 @@ void check_params(QuantParams params) {
 Step make_step(QuantParams params, const IntegerGrid& grid, const Convention& convention) {
   check(grid);
   check_params(params);
+  if (convention.operation == Operation::multiply && !std::isfinite(1 / params.scale)) {
+    throw InputError(fmt::format("quantize: expected a scale whose reciprocal is finite, found {}",
+                                 params.scale));
+  }
   return {params.scale,
           static_cast<float>(params.zero_point),
           static_cast<float>(grid.lo()),

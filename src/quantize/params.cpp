@@ -72,6 +72,13 @@ ScaleAndZero affine(Range range, const IntegerGrid& grid, const Convention& conv
   return {scale, zero_point<double>(range, scale, grid, convention)};
 }
 
+float least_scale(const Convention& convention) {
+  // Multiplying needs a reciprocal.
+  const bool kept =
+      convention.small_scale == SmallScale::kept && convention.operation == Operation::divide;
+  return kept ? std::numeric_limits<float>::denorm_min() : kSmallestScale;
+}
+
 // The code with as many codes above it as the narrow grid has below it.
 std::int32_t middle(const IntegerGrid& grid) { return (grid.lo() + grid.hi() + 1) / 2; }
 
@@ -83,7 +90,7 @@ QuantParams symmetric(Range range, const IntegerGrid& grid, const Convention& co
                            : std::max(grid.hi() - middle(grid), 1);
   const auto scale = static_cast<float>(usable(reach / codes, convention.small_scale));
   if (convention.small_scale == SmallScale::one && scale < kSmallestScale) return {1, 0};
-  return {std::max(scale, kSmallestScale), middle(grid)};
+  return {std::max(scale, least_scale(convention)), middle(grid)};
 }
 
 }  // namespace
@@ -108,13 +115,13 @@ QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention
 
   auto exact = affine(range, grid, convention, convention.scale_in);
   // Ranges near the ends of float32 overflow or vanish in its own arithmetic, and only there.
-  if (!std::isfinite(exact.scale) || !std::isfinite(exact.zero_point) ||
-      exact.scale < kSmallestScale) {
+  const float least = least_scale(convention);
+  if (!std::isfinite(exact.scale) || !std::isfinite(exact.zero_point) || exact.scale < least) {
     exact = affine(range, grid, convention, Arithmetic::float64);
   }
   if (convention.small_scale == SmallScale::one && exact.scale < kSmallestScale) return {1, 0};
-  if (exact.scale < kSmallestScale) {  // the step is floored, so the zero point follows from it
-    exact.scale = kSmallestScale;
+  if (exact.scale < least) {  // the step is floored, so the zero point follows from it
+    exact.scale = least;
     exact.zero_point = round_to_integer(grid.lo() - double{range.min} / exact.scale,
                                         convention.zero_point_rounding);
   }

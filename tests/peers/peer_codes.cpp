@@ -4,6 +4,9 @@
 //   peer_codes decode FORMAT              16-bit codes in, float32 out
 //   peer_codes blocks FORMAT COLS RULE ROUNDING   float32 in, blocks out; a tensor scale's 4 bytes
 //                                         come first
+//   peer_codes quantize SCHEME COLS       float32 in; scale and zero point (int32) of each tile,
+//   then
+//                                         codes as int32 out
 //   peer_codes unblocks FORMAT COLS       the same bytes in, float32 out
 #include <cstdint>
 #include <cstdio>
@@ -76,6 +79,21 @@ int run(const std::vector<std::string>& words) {
     decode_blocks(format, std::span(bytes).subspan(sizeof scale), scale,
                   {x.data(), rows, cols, static_cast<std::ptrdiff_t>(cols), 1});
     write_all(x);
+    return 0;
+  }
+  if (words.size() == 3 && words[0] == "quantize") {
+    auto x = read_all<float>();
+    const std::size_t cols = std::stoul(words[2]);
+    const auto q = quantize(MatrixView<const float>{x.data(), x.size() / cols, cols,
+                                                    static_cast<std::ptrdiff_t>(cols), 1},
+                            parse_scheme(words[1]));
+    for (const auto& params : q.parameters().tiles) {
+      std::fwrite(&params.scale, sizeof params.scale, 1, stdout);
+      std::fwrite(&params.zero_point, sizeof params.zero_point, 1, stdout);
+    }
+    q.visit_codes([](const auto& codes) {
+      write_all(std::vector<std::int32_t>(codes.values().begin(), codes.values().end()));
+    });
     return 0;
   }
   std::fprintf(stderr, "peer_codes: expected a command, see its source\n");

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/peers/run.sh [formats|blocks]...   compares codes with other tools', in a Python environment of its own
+# tests/peers/run.sh [formats|blocks|conventions]...   compares codes with other tools', in a Python environment of its own
 # (build/peers). Not part of ./test.sh: it downloads packages.
 set -euo pipefail
 # shellcheck source=../../scripts/prepare.sh
@@ -13,7 +13,7 @@ cmake -S . -B "$build/cmake" -G Ninja -DCMAKE_BUILD_TYPE=Release -DZEROPOINT_BUI
   -DZEROPOINT_BUILD_EXAMPLES=OFF >/dev/null
 cmake --build "$build/cmake" --target peer_codes >/dev/null
 which=("$@")
-((${#which[@]})) || which=(formats blocks)
+((${#which[@]})) || which=(formats blocks conventions)
 status=0
 for name in "${which[@]}"; do
   say "$name"

@@ -50,6 +50,7 @@ TEST(Presets, AreWhatTheirSourcesSay) {
   Convention onnx = code;
   onnx.preset = "onnx";
   onnx.zero_point_from = ZeroPointFrom::min;
+  onnx.small_scale = SmallScale::kept;
   onnx.zero_point_rounding = Rounding::half_even;
   onnx.clamp_zero_point = true;
   onnx.zero_in_range = true;

@@ -193,7 +193,9 @@ TEST(ChooseParams, AConstantTensorDequantizesToItself) {
                                     1.9921875F, 3.7F, 1e10F, 3e38F, kLargest}) {
         for (const float x : {magnitude, -magnitude}) {
           const auto params = choose_params({x, x}, grid, convention);
-          ASSERT_TRUE(std::isnormal(params.scale) && params.scale > 0) << x;
+          ASSERT_TRUE(std::isfinite(params.scale) && params.scale > 0) << x;
+          // A subnormal scale, which ONNX keeps, has too few bits for the range.
+          if (convention.small_scale == SmallScale::kept && !std::isnormal(params.scale)) continue;
           const float back = dequantize(quantize_one(x, params, grid, convention), params);
           ASSERT_TRUE(std::isfinite(back)) << x << ", " << to_string(convention);
           ASSERT_LE(std::abs(double{x} - back), testing::most_error(x, params, convention))
@@ -227,7 +229,9 @@ TEST(ChooseParams, StaysSoundAtTheEndsOfFloat32) {
             Range{-1e-40F, 3e-40F}, Range{1e-40F, 2e-40F}, Range{-kSmallest, kSmallest},
             Range{-1e-37F, 2e-36F}}) {
         const auto params = choose_params(range, grid, convention);
-        ASSERT_TRUE(std::isnormal(params.scale) && params.scale > 0);
+        ASSERT_TRUE(std::isfinite(params.scale) && params.scale > 0);
+        // A subnormal scale, which ONNX keeps, has too few bits for the range.
+        if (convention.small_scale == SmallScale::kept && !std::isnormal(params.scale)) continue;
         std::vector<float> inside = {range.min, range.max};
         for (int i = 0; i < 20; ++i) {
           inside.push_back(static_cast<float>(testing::between(random, range.min, range.max)));

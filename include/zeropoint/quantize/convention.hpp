@@ -14,7 +14,8 @@ namespace zeropoint {
 enum class Arithmetic { float32, float64, float32_width, float32_scale };
 enum class Mapping { affine, symmetric };
 /// Which codes a signed or unsigned grid of b bits has: all; one fewer, at the end that symmetry
-/// removes; one fewer where the mapping is symmetric.
+/// removes; one fewer where the mapping is symmetric, of signed grids of 8 bits and more (ONNX
+/// Runtime's int8 and int16, not its int4).
 enum class GridEnds { full, narrow, by_mapping };
 /// Scale of a symmetric mapping: the largest magnitude over the codes above the zero point (127 of
 /// int8), or twice that magnitude over the codes in all (255 of int8, 254 of int8-narrow).
@@ -23,8 +24,9 @@ enum class SymmetricScale { reach, width };
 /// itself; from whichever end adds the smaller terms.
 enum class ZeroPointFrom { both_ends, min, min_apart, nearer_end };
 /// What a scale too small to be used becomes: the smallest normal float32; 1, with zero point 0;
-/// 2⁻²³ as the least; 0.1 where it is 0 or its reciprocal is infinite.
-enum class SmallScale { normal, one, epsilon, tenth };
+/// 2⁻²³ as the least; 0.1 where it is 0 or its reciprocal is infinite; or it is kept, down to the
+/// smallest subnormal.
+enum class SmallScale { normal, one, epsilon, tenth, kept };
 enum class Operation { divide, multiply };
 enum class ZeroPointOrder { before_rounding, after_rounding };
 enum class NormSum { float64, float32x8 };
@@ -48,11 +50,11 @@ struct Convention {
   Coverage coverage = Coverage::one_sided;
   NormSum norm = NormSum::float32x8;  ///< how the study's error norms are summed
 
-  bool narrow() const {
-    return ends == GridEnds::narrow ||
-           (ends == GridEnds::by_mapping && is_signed && mapping == Mapping::symmetric);
+  IntegerGrid grid(int bits) const {
+    const bool by_mapping = is_signed && mapping == Mapping::symmetric && bits >= 8;
+    return {bits, is_signed,
+            ends == GridEnds::narrow || (ends == GridEnds::by_mapping && by_mapping)};
   }
-  IntegerGrid grid(int bits) const { return {bits, is_signed, narrow()}; }
   bool operator==(const Convention&) const = default;
 };
 

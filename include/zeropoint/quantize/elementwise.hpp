@@ -14,7 +14,8 @@ struct Noise {
 };
 
 /// A code type is int8_t, uint8_t, int16_t or uint16_t. All throw InputError unless the scale is
-/// positive and normal, the zero point at most 2^24 in magnitude, and the grid fits the code type.
+/// positive and finite, its reciprocal too where it is multiplied by, the zero point at most 2^24
+/// in magnitude, and the grid fits the code type.
 
 /// codes[i] = clamp(round(x[i] ⊘ s ⊕ z)) by the convention's operation, order and rounding, each
 /// step rounded to float32; returns how many rounded values fell outside the grid (were clipped).
