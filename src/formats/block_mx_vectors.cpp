@@ -19,57 +19,6 @@ HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
 
-// Elements that are floats.
-template <class F>
-struct FloatElement : F {
-  static constexpr std::uint32_t kSign = F::kFormat.sign_bit();
-
-  // As F::saturated(), with the sign.
-  static HWY_INLINE WordsV Code(FloatsV v) {
-    const Words d;
-    const Floats df;
-    const WordsV bits = hn::BitCast(d, v);
-    const WordsV sign = hn::AndNot(hn::Set(d, 0x7FFFFFFF), bits);
-    const WordsV kept = hn::Min(hn::Xor(bits, sign), hn::Set(d, F::kLargestBits));
-    const WordsV odd = hn::And(hn::ShiftRight<F::kDrop>(kept), hn::Set(d, 1));
-    const WordsV sum = hn::Add(kept, hn::Set(d, (1U << (F::kDrop - 1)) - 1 - (F::kRebias << 23)));
-    const WordsV normal = hn::ShiftRight<F::kDrop>(hn::Add(sum, odd));
-    const WordsV magic = hn::Set(d, F::kMagicBits);
-    const WordsV small =
-        hn::Sub(hn::BitCast(d, hn::Add(hn::BitCast(df, kept), hn::BitCast(df, magic))), magic);
-    const auto is_small = hn::Lt(kept, hn::Set(d, F::kSmallestNormalBits));
-    return hn::Or(hn::IfThenElse(is_small, small, normal), hn::ShiftRight<32 - F::kBits>(sign));
-  }
-
-  static HWY_INLINE FloatsV Number(IntsV code) {
-    const Words d;
-    const Floats df;
-    const Ints di;
-    const WordsV sign =
-        hn::ShiftLeft<32 - F::kBits>(hn::And(hn::BitCast(d, code), hn::Set(d, kSign)));
-    const IntsV magnitude = hn::And(code, hn::Set(di, static_cast<std::int32_t>(kSign) - 1));
-    const auto small = hn::Mul(hn::ConvertTo(df, magnitude), hn::Set(df, F::kSmallest));
-    const IntsV normal = hn::Add(hn::ShiftLeft<F::kDrop>(magnitude),
-                                 hn::Set(di, static_cast<std::int32_t>(F::kRebias << 23)));
-    const auto is_small = hn::Lt(magnitude, hn::Set(di, 1 << F::kFraction));
-    IntsV bits = hn::IfThenElse(is_small, hn::BitCast(di, small), normal);
-    if constexpr (F::kFormat.has_nan()) {
-      const auto is_special =
-          hn::Gt(magnitude, hn::Set(di, static_cast<std::int32_t>(F::kLargestCode)));
-      IntsV special = hn::Set(di, 0x7FC00000);
-      if constexpr (F::kFormat.has_infinity()) {
-        const auto infinity = static_cast<std::int32_t>(F::kFormat.infinity_code());
-        const auto is_infinity = hn::Eq(magnitude, hn::Set(di, infinity));
-        special = hn::IfThenElse(is_infinity, hn::Set(di, 0x7F800000), special);
-      }
-      bits = hn::IfThenElse(is_special, special, bits);
-    }
-    return hn::BitCast(df, hn::Or(hn::BitCast(d, bits), sign));
-  }
-
-  static HWY_INLINE FloatsV NumberAt(const std::uint8_t* codes) { return Number(LoadCodes(codes)); }
-};
-
 // An int8 in units of 1/64.
 struct IntElement {
   static constexpr int kBits = 8;
@@ -90,7 +39,6 @@ struct IntElement {
   }
 };
 
-using E4m3 = FloatElement<E4m3Bits>;
 using E5m2 = FloatElement<FloatBits<5, 2, FloatSpecials::ieee>>;
 using E3m2 = FloatElement<FloatBits<3, 2, FloatSpecials::finite>>;
 using E2m3 = FloatElement<FloatBits<2, 3, FloatSpecials::finite>>;
@@ -192,24 +140,79 @@ HWY_INLINE const std::uint8_t* GetElements(const std::uint8_t* HWY_RESTRICT bloc
   return codes;
 }
 
+// How a rule gets a power of two from the bits of a magnitude: what is added to them before the
+// exponent is read, and the fraction above which it is one more.
+struct RuleBits {
+  std::int32_t added, threshold;
+};
+
+template <class E>
+RuleBits BitsOf(ScaleRule rule) {
+  constexpr std::int32_t kNever = 0x007FFFFF;
+  switch (rule) {
+    case ScaleRule::ceil:
+      return {0, 0};
+    case ScaleRule::even:
+      return {1 << (22 - E::kFraction), kNever};
+    case ScaleRule::rceil:
+      return {0, static_cast<std::int32_t>(E::kLargestBits & 0x007FFFFF)};
+    case ScaleRule::floor:
+      break;
+  }
+  return {0, kNever};
+}
+
+// The E8M0 bytes of a batch: what block_mx.cpp's shared_power() says; and by which power of two the
+// values are multiplied. False if a magnitude is not finite.
+template <class E>
+HWY_INLINE bool ScalesOf(std::int32_t* HWY_RESTRICT most, std::size_t blocks, RuleBits rule,
+                         float* HWY_RESTRICT factors) {
+  const Ints di;
+  const Floats d;
+  const IntsV one = hn::Set(di, 1);
+  const IntsV fraction = hn::Set(di, 0x007FFFFF);
+  IntsV seen = hn::Zero(di);
+  for (std::size_t k = 0; k < blocks; k += hn::Lanes(di)) {
+    const IntsV given = hn::Load(di, most + k);
+    seen = hn::Max(seen, given);
+    // A subnormal number is moved up once. What stays below the smallest power gets byte 0.
+    const auto is_small = hn::Lt(given, hn::Set(di, 0x00800000));
+    const IntsV bits = hn::IfThenElse(is_small, hn::Add(given, given), given);
+    const IntsV exponent = hn::ShiftRight<23>(hn::Add(bits, hn::Set(di, rule.added)));
+    const auto is_more = hn::Gt(hn::And(bits, fraction), hn::Set(di, rule.threshold));
+    const IntsV more = hn::Sub(hn::IfThenElseZero(is_more, one), hn::IfThenElseZero(is_small, one));
+    const IntsV power = hn::Sub(hn::Add(exponent, more), hn::Set(di, E::kPower));
+    const IntsV byte = hn::Min(hn::Max(power, hn::Zero(di)), hn::Set(di, 254));
+    const IntsV inverse = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), byte));
+    const IntsV factor = hn::Max(inverse, hn::Set(di, 0x00400000));  // 2^-127 is subnormal
+    hn::Store(byte, di, most + k);
+    hn::Store(hn::BitCast(d, factor), d, factors + k);
+  }
+  return AreFinite(seen);
+}
+
 template <class E>
 bool EncodeMx(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions& options,
               std::uint8_t* HWY_RESTRICT out) {
   if (options.rounding != Rounding::half_even) return false;
   const Floats d;
+  const RuleBits rule = BitsOf<E>(options.scale_rule);
+  HWY_ALIGN std::int32_t most[kBatch];  // then the scales' bytes
+  HWY_ALIGN float factors[kBatch];
   HWY_ALIGN std::uint8_t codes[kValues];
-  for (std::size_t i = 0; i < count; i += kValues, out += 1 + 4 * E::kBits) {
-    prefetch_ahead(x, i, kValues, count);
-    const std::uint32_t most = LargestBits(x + i, kValues);
-    if (most >= kInfinityBits) return false;
-    const std::uint32_t byte = e8m0_byte<E>(most, options.scale_rule);
-    out[0] = static_cast<std::uint8_t>(byte);
-    // A power of two: as the division by its reciprocal is.
-    const auto factor = hn::Set(d, e8m0_number(254 - byte));
-    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
-      return E::Code(hn::Mul(v, factor));
-    });
-    PutElements<E::kBits>(codes, out + 1);
+  for (std::size_t i = 0; i < count; i += kBatch * kValues) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
+    StoreMagnitudes<kValues>(x + i, blocks, count - i, most);
+    if (!ScalesOf<E>(most, blocks, rule, factors)) return false;
+    for (std::size_t k = 0; k < blocks; ++k, out += 1 + 4 * E::kBits) {
+      // A power of two: as the division by its reciprocal is.
+      const auto factor = hn::Set(d, factors[k]);
+      out[0] = static_cast<std::uint8_t>(most[k]);
+      StoreCodes(x + i + k * kValues, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
+        return E::Code(hn::Mul(v, factor));
+      });
+      PutElements<E::kBits>(codes, out + 1);
+    }
   }
   return true;
 }
@@ -233,51 +236,61 @@ bool DecodeMx(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* HWY
 constexpr std::size_t kNvBlock = 16;
 constexpr std::size_t kNvBytes = 9;
 
-// The scale of a block of NVFP4, whose byte is written; false if a value is not finite.
-HWY_INLINE bool PutNvScale(const float* x, float tensor_scale, std::uint8_t* out, float& scale) {
-  const std::uint32_t most = LargestBits(x, kNvBlock);
-  out[0] = static_cast<std::uint8_t>(
-      E4m3Bits::saturated(std::bit_cast<float>(most) / 6.0F / tensor_scale));
-  scale = E4m3Bits::number(out[0]) * tensor_scale;
-  return most < kInfinityBits;
+// The e4m3 bytes of a batch, and the scales. False if a magnitude is not finite.
+HWY_INLINE bool NvScalesOf(std::int32_t* HWY_RESTRICT most, std::size_t blocks, float tensor_scale,
+                           float* HWY_RESTRICT scales) {
+  const Ints di;
+  const Floats d;
+  const auto whole = hn::Set(d, tensor_scale);
+  IntsV seen = hn::Zero(di);
+  for (std::size_t k = 0; k < blocks; k += hn::Lanes(di)) {
+    const IntsV given = hn::Load(di, most + k);
+    seen = hn::Max(seen, given);
+    const auto wanted = hn::Div(hn::Div(hn::BitCast(d, given), hn::Set(d, 6.0F)), whole);
+    const IntsV byte = hn::BitCast(di, E4m3::Code(wanted));
+    hn::Store(byte, di, most + k);
+    hn::Store(hn::Mul(E4m3::Number(byte), whole), d, scales + k);
+  }
+  return AreFinite(seen);
 }
 
-// Two blocks at once.
-HWY_INLINE bool EncodeNvPair(const float* HWY_RESTRICT x, float tensor_scale,
-                             std::uint8_t* HWY_RESTRICT out) {
+// Codes of one block, or of two at once.
+HWY_INLINE void PutNvCodes(const float* HWY_RESTRICT x, const float* scales, std::size_t blocks,
+                           std::uint8_t* HWY_RESTRICT out) {
   const Floats d;
-  float scales[2];
-  if (!PutNvScale(x, tensor_scale, out, scales[0]) ||
-      !PutNvScale(x + kNvBlock, tensor_scale, out + kNvBytes, scales[1])) {
-    return false;
-  }
   HWY_ALIGN std::uint8_t codes[kValues];
   HWY_ALIGN std::uint8_t packed[kNvBlock];
+  const auto first_scale = hn::Set(d, scales[0]);
+  const auto second_scale = hn::Set(d, scales[blocks - 1]);
   StoreCodes(x, codes, [&](FloatsV v, std::size_t first) ZEROPOINT_INLINED {
-    return E2m1::Code(hn::Div(v, hn::Set(d, scales[first / kNvBlock])));
+    return E2m1::Code(hn::Div(v, first < kNvBlock ? first_scale : second_scale));
   });
   hn::Store(PackNibbles(codes), Bytes(), packed);
-  for (std::size_t half = 0; half < 2; ++half) {
+  for (std::size_t k = 0; k < blocks; ++k) {
     // A scale of 0 leaves nothing of its block.
-    if (scales[half] == 0) std::memset(packed + 8 * half, 0, 8);
-    std::memcpy(out + kNvBytes * half + 1, packed + 8 * half, 8);
+    if (scales[k] == 0) std::memset(packed + 8 * k, 0, 8);
+    std::memcpy(out + kNvBytes * k + 1, packed + 8 * k, 8);
   }
-  return true;
 }
 
 bool EncodeNvfp4(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions&,
                  float tensor_scale, std::uint8_t* HWY_RESTRICT out) {
-  std::size_t i = 0;
-  for (; i + kValues <= count; i += kValues, out += 2 * kNvBytes) {
-    prefetch_ahead(x, i, kValues, count);
-    if (!EncodeNvPair(x + i, tensor_scale, out)) return false;
+  HWY_ALIGN std::int32_t most[kBatch];  // then the scales' bytes
+  HWY_ALIGN float scales[kBatch];
+  for (std::size_t i = 0; i < count; i += kBatch * kNvBlock) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kNvBlock);
+    StoreMagnitudes<kNvBlock>(x + i, blocks, count - i, most);
+    if (!NvScalesOf(most, blocks, tensor_scale, scales)) return false;
+    for (std::size_t k = 0; k < blocks; ++k) out[k * kNvBytes] = static_cast<std::uint8_t>(most[k]);
+    std::size_t k = 0;
+    for (; k + 2 <= blocks; k += 2, out += 2 * kNvBytes) {
+      PutNvCodes(x + i + k * kNvBlock, scales + k, 2, out);
+    }
+    if (k == blocks) continue;
+    float last[kValues] = {};
+    std::copy_n(x + i + k * kNvBlock, kNvBlock, last);
+    PutNvCodes(last, scales + k, 1, out);
   }
-  if (i == count) return true;
-  float last[kValues] = {};
-  std::uint8_t two[2 * kNvBytes];
-  std::copy_n(x + i, kNvBlock, last);
-  if (!EncodeNvPair(last, tensor_scale, two)) return false;
-  std::copy_n(two, kNvBytes, out);
   return true;
 }
 
