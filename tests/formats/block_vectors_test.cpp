@@ -21,8 +21,8 @@
 namespace zeropoint {
 namespace {
 
-constexpr std::size_t kRun = 96;   // values of a run: whole blocks of every format
-constexpr std::size_t kPart = 48;  // an odd number of NVFP4's blocks
+constexpr std::size_t kRun = 2144;  // values of a run: whole blocks, a batch of them and a rest
+constexpr std::size_t kPart = 48;   // an odd number of NVFP4's blocks
 
 bool is_ggml(const BlockFormat& format) { return format.name.starts_with('q'); }
 
@@ -58,6 +58,16 @@ std::vector<std::vector<float>> runs(bool for_ggml) {
     add([&] { return std::max(normal(random), 0.0F); });
     add([&] { return (random() & 1) != 0 ? 0.0F : -0.0F; });
     add([&] { return (random() & 7) != 0 ? 0.0F : 1e-45F; });
+    // Halves and their neighbours, in units of the scale: each block's largest is 127, 8, 7, 15.
+    for (const float largest : {127.0F, 8.0F, -8.0F, 16.0F, 7.0F, 15.0F}) {
+      add([&] {
+        const auto most = static_cast<std::int64_t>(std::abs(largest)) - 1;
+        const float half = static_cast<float>(testing::integer_between(random, -most, most)) + 0.5F;
+        const float toward[] = {-1000, half, 1000};
+        return std::nextafter(half, toward[random() % 3]);
+      });
+      for (std::size_t k = 0; k < kRun; k += 16) list.back()[k] = largest;
+    }
     // Wide: elements far below their block's scale, down to what becomes 0.
     add([&] {
       return std::ldexp(normal(random),
