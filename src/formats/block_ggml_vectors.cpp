@@ -104,7 +104,7 @@ bool EncodeQ8_0(const float* HWY_RESTRICT x, std::size_t count, const BlockOptio
   HWY_ALIGN float factors[kBatch];
   for (std::size_t i = 0; i < count; i += kBatch * kValues) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
-    StoreMagnitudes<kValues>(x + i, blocks, count - i, most);
+    StoreMagnitudes<kValues>(x + i, blocks, most);
     IntsV seen = hn::Zero(di);  // infinity and NaN are seen in the scales
     for (std::size_t k = 0; k < blocks; k += hn::Lanes(d)) {
       const auto largest = hn::BitCast(d, hn::Load(di, most + k));
@@ -114,6 +114,7 @@ bool EncodeQ8_0(const float* HWY_RESTRICT x, std::size_t count, const BlockOptio
     }
     if (!AreWithinFp16(seen)) return false;
     for (std::size_t k = 0; k < blocks; ++k, out += 34) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
       PutTwoBytes(scales[k], out);
       const auto factor = hn::Set(d, factors[k]);
       StoreCodes(x + i + k * kValues, out + 2, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
@@ -144,7 +145,7 @@ bool DecodeQ8_0(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float,
 
 // The largest number of each block of a batch and the largest negated one, in turns; 0 behind
 // them up to whole vectors. False if a value is not finite.
-HWY_INLINE bool StoreEnds(const float* HWY_RESTRICT x, std::size_t blocks, std::size_t count,
+HWY_INLINE bool StoreEnds(const float* HWY_RESTRICT x, std::size_t blocks,
                           float* HWY_RESTRICT ends) {
   const Floats d;
   const Ints di;
@@ -156,7 +157,6 @@ HWY_INLINE bool StoreEnds(const float* HWY_RESTRICT x, std::size_t blocks, std::
     hn::Store(hn::Zero(d), d, ends + 2 * k + lanes);
   }
   for (std::size_t k = 0; k < blocks; ++k) {
-    prefetch_ahead(x, k * kValues, kValues, count);
     const float* const block = x + k * kValues;
     FloatsV high = hn::LoadU(d, block);
     FloatsV low = high;
@@ -188,7 +188,7 @@ bool EncodeSymmetric(const float* HWY_RESTRICT x, std::size_t count,
   HWY_ALIGN std::uint8_t codes[kValues];
   for (std::size_t i = 0; i < count; i += kBatch * kValues) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
-    if (!StoreEnds(x + i, blocks, count - i, ends)) return false;
+    if (!StoreEnds(x + i, blocks, ends)) return false;
     for (std::size_t k = 0; k < blocks; k += hn::Lanes(d)) {
       FloatsV high, low;
       hn::LoadInterleaved2(d, ends + 2 * k, high, low);
@@ -209,6 +209,7 @@ bool EncodeSymmetric(const float* HWY_RESTRICT x, std::size_t count,
     }
     if (!AreWithinFp16(seen)) return false;
     for (std::size_t k = 0; k < blocks; ++k, out += kFifthBit ? 22 : 18) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
       PutTwoBytes(scales[k], out);
       const auto factor = hn::Set(d, factors[k]);
       StoreCodes(x + i + k * kValues, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
@@ -259,7 +260,7 @@ bool EncodeAffine(const float* HWY_RESTRICT x, std::size_t count, std::uint8_t* 
   HWY_ALIGN std::uint8_t codes[kValues];
   for (std::size_t i = 0; i < count; i += kBatch * kValues) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
-    if (!StoreEnds(x + i, blocks, count - i, ends)) return false;
+    if (!StoreEnds(x + i, blocks, ends)) return false;
     for (std::size_t k = 0; k < blocks; ++k) {
       if (ends[2 * k + 1] != 0) continue;
       const float* const block = x + i + k * kValues;
@@ -278,6 +279,7 @@ bool EncodeAffine(const float* HWY_RESTRICT x, std::size_t count, std::uint8_t* 
     }
     if (!AreWithinFp16(seen)) return false;
     for (std::size_t k = 0; k < blocks; ++k, out += kFifthBit ? 24 : 20) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
       PutTwoBytes(scales[k], out);
       PutTwoBytes(minima[k], out + 2);
       const auto factor = hn::Set(d, factors[k]);

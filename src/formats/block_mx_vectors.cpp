@@ -202,9 +202,10 @@ bool EncodeMx(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions
   HWY_ALIGN std::uint8_t codes[kValues];
   for (std::size_t i = 0; i < count; i += kBatch * kValues) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
-    StoreMagnitudes<kValues>(x + i, blocks, count - i, most);
+    StoreMagnitudes<kValues>(x + i, blocks, most);
     if (!ScalesOf<E>(most, blocks, rule, factors)) return false;
     for (std::size_t k = 0; k < blocks; ++k, out += 1 + 4 * E::kBits) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
       // A power of two: as the division by its reciprocal is.
       const auto factor = hn::Set(d, factors[k]);
       out[0] = static_cast<std::uint8_t>(most[k]);
@@ -279,11 +280,12 @@ bool EncodeNvfp4(const float* HWY_RESTRICT x, std::size_t count, const BlockOpti
   HWY_ALIGN float scales[kBatch];
   for (std::size_t i = 0; i < count; i += kBatch * kNvBlock) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kNvBlock);
-    StoreMagnitudes<kNvBlock>(x + i, blocks, count - i, most);
+    StoreMagnitudes<kNvBlock>(x + i, blocks, most);
     if (!NvScalesOf(most, blocks, tensor_scale, scales)) return false;
     for (std::size_t k = 0; k < blocks; ++k) out[k * kNvBytes] = static_cast<std::uint8_t>(most[k]);
     std::size_t k = 0;
     for (; k + 2 <= blocks; k += 2, out += 2 * kNvBytes) {
+      prefetch_ahead(x, i + k * kNvBlock, kValues, count);
       PutNvCodes(x + i + k * kNvBlock, scales + k, 2, out);
     }
     if (k == blocks) continue;

@@ -8,7 +8,6 @@
 #endif
 #include <hwy/highway.h>
 
-#include "core/prefetch.hpp"
 #include "formats/block_bits.hpp"
 
 // For lambdas: a call would pass vectors through memory.
@@ -45,7 +44,9 @@ HWY_INLINE std::uint32_t LargestBits(const float* HWY_RESTRICT x, std::size_t co
   return static_cast<std::uint32_t>(hn::GetLane(hn::MaxOfLanes(di, most)));
 }
 
-constexpr std::size_t kBatch = 64;  // blocks whose scales are made together, a vector at a time
+// Blocks whose scales are made together, a vector at a time. While their codes are made, the next
+// batch is asked for.
+constexpr std::size_t kBatch = 64;
 
 HWY_INLINE bool AreFinite(IntsV magnitudes) {
   const Ints di;
@@ -76,9 +77,8 @@ HWY_INLINE IntsV MagnitudesOf(const float* HWY_RESTRICT x) {
 }
 
 /// The bits of the largest magnitude of each block of a batch; 0 behind them up to a whole vector.
-/// `count` values may be read ahead.
 template <std::size_t kBlock>
-HWY_INLINE void StoreMagnitudes(const float* HWY_RESTRICT x, std::size_t blocks, std::size_t count,
+HWY_INLINE void StoreMagnitudes(const float* HWY_RESTRICT x, std::size_t blocks,
                                 std::int32_t* HWY_RESTRICT most) {
   const Ints di;
   for (std::size_t k = blocks & ~std::size_t{7}; k < blocks; k += hn::Lanes(di)) {
@@ -86,7 +86,6 @@ HWY_INLINE void StoreMagnitudes(const float* HWY_RESTRICT x, std::size_t blocks,
   }
   std::size_t k = 0;
   for (; k + 2 <= blocks; k += 2) {
-    prefetch_ahead(x, k * kBlock, 2 * kBlock, count);
     StoreTwoLargest(di, MagnitudesOf<kBlock>(x + k * kBlock),
                     MagnitudesOf<kBlock>(x + (k + 1) * kBlock), most + k);
   }
