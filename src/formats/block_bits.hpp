@@ -20,8 +20,6 @@ struct FloatBits {
   /// The power of two of the largest number.
   static constexpr int kPower = static_cast<int>(kLargestCode >> kFractionBits) - kFormat.bias();
   static constexpr std::uint32_t kSmallestNormalBits = (kRebias + 1) << 23;
-  /// A power of two whose step is the smallest number: adding it rounds subnormals.
-  static constexpr std::uint32_t kMagicBits = (kRebias + 1 + kDrop) << 23;
   static constexpr float kSmallest = std::bit_cast<float>((kRebias + 1 - kFractionBits) << 23);
 
   /// The number of a code without its sign, no NaN or infinity.

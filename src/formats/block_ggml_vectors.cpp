@@ -21,22 +21,38 @@ HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
 
-// Nibbles: value j low, value j + 16 high; of 5-bit codes the uppermost bits in a word before them.
-template <bool kFifthBit>
-HWY_INLINE void PutCodes(const std::uint8_t* HWY_RESTRICT codes, std::uint8_t* HWY_RESTRICT out) {
-  const Bytes d;
-  const BytesV nibble = hn::Set(d, 15);
-  const BytesV low = hn::And(hn::Load(d, codes), nibble);
-  const BytesV high = hn::ShiftLeft<4>(hn::And(hn::Load(d, codes + 16), nibble));
-  hn::StoreU(hn::Or(low, high), d, out + (kFifthBit ? 4 : 0));
-  if constexpr (kFifthBit) {
-    for (std::size_t part = 0; part < 4; ++part) {
-      std::uint64_t eight = 0;
-      std::memcpy(&eight, codes + 8 * part, sizeof eight);
-      // Bit 4 of byte i moves to bit 56 + i of the product.
-      out[part] =
-          static_cast<std::uint8_t>(((eight >> 4 & 0x0101010101010101) * 0x0102040810204080) >> 56);
+// The fifth bits of the codes of one vector, from value `first` on, into four bytes set to 0.
+HWY_INLINE void PutFifthBits(IntsV code, std::size_t first, std::uint8_t* out) {
+  const Ints di;
+  std::uint8_t bits[8] = {};
+  hn::StoreMaskBits(di, hn::Gt(code, hn::Set(di, 15)), bits);
+  out[first / 8] = static_cast<std::uint8_t>(out[first / 8] | bits[0] << (first % 8));
+}
+
+// The codes of 32 values, made by `code_of(values)`. Nibbles: value j low, value j + 16 high; of
+// 5-bit codes the uppermost bits in four bytes before them.
+template <bool kFifthBit, class CodeOf>
+HWY_INLINE void PutCodes(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT out,
+                         const CodeOf& code_of) {
+  const Floats d;
+  const Ints di;
+  const std::size_t lanes = hn::Lanes(d);
+  std::uint8_t* const nibbles = out + (kFifthBit ? 4 : 0);
+  if constexpr (kFifthBit) std::memset(out, 0, 4);
+  const auto pair = [&](std::size_t j) ZEROPOINT_INLINED {
+    IntsV low = code_of(hn::LoadU(d, x + j));
+    const IntsV high = code_of(hn::LoadU(d, x + j + 16));
+    if constexpr (kFifthBit) {
+      PutFifthBits(low, j, out);
+      PutFifthBits(high, j + 16, out);
+      low = hn::And(low, hn::Set(di, 15));
     }
+    return hn::BitCast(Words(), hn::Or(low, hn::ShiftLeft<4>(high)));  // the lowest 8 bits count
+  };
+  if constexpr (hn::MaxLanes(Floats()) == 8) {
+    StoreLowBytes(pair(0), pair(8), nibbles);
+  } else {
+    StoreLowBytes(pair(0), pair(lanes), pair(2 * lanes), pair(3 * lanes), nibbles);
   }
 }
 
@@ -185,7 +201,6 @@ bool EncodeSymmetric(const float* HWY_RESTRICT x, std::size_t count,
   HWY_ALIGN float extrema[kBatch];
   HWY_ALIGN std::uint32_t scales[kBatch];
   HWY_ALIGN float factors[kBatch];
-  HWY_ALIGN std::uint8_t codes[kValues];
   for (std::size_t i = 0; i < count; i += kBatch * kValues) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
     if (!StoreEnds(x + i, blocks, ends)) return false;
@@ -212,11 +227,9 @@ bool EncodeSymmetric(const float* HWY_RESTRICT x, std::size_t count,
       prefetch_ahead(x, i + k * kValues, kValues, count);
       PutTwoBytes(scales[k], out);
       const auto factor = hn::Set(d, factors[k]);
-      StoreCodes(x + i + k * kValues, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
-        const auto code = hn::ConvertTo(di, hn::MulAdd(v, factor, shift));
-        return hn::BitCast(Words(), hn::Min(code, last));
+      PutCodes<kFifthBit>(x + i + k * kValues, out + 2, [&](FloatsV v) ZEROPOINT_INLINED {
+        return hn::Min(hn::ConvertTo(di, hn::MulAdd(v, factor, shift)), last);
       });
-      PutCodes<kFifthBit>(codes, out + 2);
     }
   }
   return true;
@@ -257,7 +270,6 @@ bool EncodeAffine(const float* HWY_RESTRICT x, std::size_t count, std::uint8_t* 
   HWY_ALIGN std::uint32_t scales[kBatch];
   HWY_ALIGN std::uint32_t minima[kBatch];
   HWY_ALIGN float factors[kBatch];
-  HWY_ALIGN std::uint8_t codes[kValues];
   for (std::size_t i = 0; i < count; i += kBatch * kValues) {
     const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
     if (!StoreEnds(x + i, blocks, ends)) return false;
@@ -284,11 +296,10 @@ bool EncodeAffine(const float* HWY_RESTRICT x, std::size_t count, std::uint8_t* 
       PutTwoBytes(minima[k], out + 2);
       const auto factor = hn::Set(d, factors[k]);
       const auto least = hn::Set(d, -ends[2 * k + 1]);
-      StoreCodes(x + i + k * kValues, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
+      PutCodes<kFifthBit>(x + i + k * kValues, out + 4, [&](FloatsV v) ZEROPOINT_INLINED {
         const auto sum = hn::Add(hn::Mul(hn::Sub(v, least), factor), half);
-        return hn::BitCast(Words(), hn::Min(hn::ConvertTo(di, sum), last));
+        return hn::Min(hn::ConvertTo(di, sum), last);
       });
-      PutCodes<kFifthBit>(codes, out + 4);
     }
   }
   return true;

@@ -248,7 +248,7 @@ HWY_INLINE bool NvScalesOf(std::int32_t* HWY_RESTRICT most, std::size_t blocks, 
     const IntsV given = hn::Load(di, most + k);
     seen = hn::Max(seen, given);
     const auto wanted = hn::Div(hn::Div(hn::BitCast(d, given), hn::Set(d, 6.0F)), whole);
-    const IntsV byte = hn::BitCast(di, E4m3::Code(wanted));
+    const IntsV byte = hn::And(hn::BitCast(di, E4m3::Code(wanted)), hn::Set(di, 0xFF));
     hn::Store(byte, di, most + k);
     hn::Store(hn::Mul(E4m3::Number(byte), whole), d, scales + k);
   }

@@ -111,21 +111,31 @@ template <class F>
 struct FloatElement : F {
   static constexpr std::uint32_t kSign = F::kFormat.sign_bit();
 
-  // As F::saturated(), with the sign.
+  static HWY_INLINE IntsV Signed(std::uint32_t bits) {
+    return hn::Set(Ints(), static_cast<std::int32_t>(bits));
+  }
+
+  // The codes, ties to even, the largest for what is above, in the lowest kBits of each word; what
+  // is above them is no matter. A float whose last bits count in steps of the code's is added to
+  // the magnitude: these bits then hold the fraction and its leading 1, to which the exponent is
+  // added.
   static HWY_INLINE WordsV Code(FloatsV v) {
     const Words d;
+    const Ints di;
     const Floats df;
-    const WordsV bits = hn::BitCast(d, v);
-    const WordsV sign = hn::AndNot(hn::Set(d, 0x7FFFFFFF), bits);
-    const WordsV kept = hn::Min(hn::Xor(bits, sign), hn::Set(d, F::kLargestBits));
-    const WordsV odd = hn::And(hn::ShiftRight<F::kDrop>(kept), hn::Set(d, 1));
-    const WordsV sum = hn::Add(kept, hn::Set(d, (1U << (F::kDrop - 1)) - 1 - (F::kRebias << 23)));
-    const WordsV normal = hn::ShiftRight<F::kDrop>(hn::Add(sum, odd));
-    const WordsV magic = hn::Set(d, F::kMagicBits);
-    const WordsV small =
-        hn::Sub(hn::BitCast(d, hn::Add(hn::BitCast(df, kept), hn::BitCast(df, magic))), magic);
-    const auto is_small = hn::Lt(kept, hn::Set(d, F::kSmallestNormalBits));
-    return hn::Or(hn::IfThenElse(is_small, small, normal), hn::ShiftRight<32 - F::kBits>(sign));
+    constexpr std::uint32_t kOffset = (F::kRebias + 1) << F::kFraction;
+    static_assert(kOffset % 2 == 0, "ties see the code's last bit");
+    constexpr std::uint32_t kStep =
+        (static_cast<std::uint32_t>(F::kDrop) << 23) + (-kOffset & ((1U << F::kBits) - 1));
+    const IntsV bits = hn::BitCast(di, v);
+    const IntsV magnitude = hn::And(bits, Signed(0x7FFFFFFF));
+    const IntsV kept = hn::Min(magnitude, Signed(F::kLargestBits));
+    const IntsV at_least = hn::Max(kept, Signed(F::kSmallestNormalBits));
+    const IntsV exponent = hn::And(at_least, Signed(0x7F800000));
+    const auto step = hn::BitCast(df, hn::Add(exponent, Signed(kStep)));
+    const WordsV fraction = hn::BitCast(d, hn::Add(hn::BitCast(df, kept), step));
+    const WordsV code = hn::Add(fraction, hn::ShiftRight<F::kDrop>(hn::BitCast(d, exponent)));
+    return hn::OrAnd(code, hn::ShiftRight<32 - F::kBits>(hn::BitCast(d, v)), hn::Set(d, kSign));
   }
 
   static HWY_INLINE FloatsV Number(IntsV code) {
@@ -167,6 +177,15 @@ HWY_INLINE void StoreLowBytes(WordsV a, WordsV b, WordsV c, WordsV d, std::uint8
   const auto low = hn::ConcatEven(dh, hn::BitCast(dh, b), hn::BitCast(dh, a));
   const auto high = hn::ConcatEven(dh, hn::BitCast(dh, d), hn::BitCast(dh, c));
   hn::StoreU(hn::ConcatEven(db, hn::BitCast(db, high), hn::BitCast(db, low)), db, to);
+}
+
+/// The same of two; 16 bytes if a vector has 8 lanes.
+HWY_INLINE void StoreLowBytes(WordsV a, WordsV b, std::uint8_t* to) {
+  const hn::Repartition<std::uint16_t, Words> dh;
+  const hn::Repartition<std::uint8_t, Words> db;
+  const hn::Half<decltype(db)> half;
+  const auto both = hn::BitCast(db, hn::ConcatEven(dh, hn::BitCast(dh, b), hn::BitCast(dh, a)));
+  hn::StoreU(hn::LowerHalf(half, hn::ConcatEven(db, both, both)), half, to);
 }
 
 /// The codes of 32 values; `code_of(values, first)` makes those of one vector.
