@@ -55,20 +55,22 @@ HWY_INLINE BytesV PackNibbles(const std::uint8_t* HWY_RESTRICT codes) {
   return hn::ConcatEven(d, pairs(codes + 16), pairs(codes));
 }
 
-// Four codes of 6 bits in each word, in its lower 24 bits.
-HWY_INLINE BytesV PackSixes(const std::uint8_t* codes) {
-  const Bytes d;
-  const hn::Repartition<std::uint32_t, Bytes> dw;
-  const auto four = hn::BitCast(dw, hn::Load(d, codes));
-  const auto part = [&](auto moved, std::uint32_t mask)
-                        HWY_ATTR { return hn::And(moved, hn::Set(dw, mask)); };
-  const auto low = hn::Or(part(four, 0x3F), part(hn::ShiftRight<2>(four), 0xFC0));
-  const auto high =
-      hn::Or(part(hn::ShiftRight<4>(four), 0x3F000), part(hn::ShiftRight<6>(four), 0xFC0000));
-  return hn::BitCast(d, hn::Or(low, high));
+// Four codes of 6 bits, a byte each, to the lower 24 bits of their word; 32 codes in place.
+HWY_INLINE void PackSixes(std::uint8_t* codes) {
+  const hn::Repartition<std::uint8_t, Words> db;
+  const hn::Repartition<std::uint16_t, Words> dh;
+  const Words dw;
+  for (std::size_t j = 0; j < kValues; j += hn::Lanes(db)) {
+    const auto one = hn::BitCast(dh, hn::Load(db, codes + j));
+    const auto first = hn::And(one, hn::Set(dh, 0x3F));
+    const auto two = hn::BitCast(dw, hn::Or(first, hn::ShiftRight<2>(hn::Xor(one, first))));
+    const auto lower = hn::And(two, hn::Set(dw, 0xFFF));
+    const auto four = hn::Or(lower, hn::ShiftRight<4>(hn::Xor(two, lower)));
+    hn::Store(hn::BitCast(db, four), db, codes + j);
+  }
 }
 
-// Its inverse; bits above the 24 do not count.
+// The inverse of one vector; bits above the 24 do not count.
 HWY_INLINE BytesV UnpackSixes(BytesV packed) {
   const Bytes d;
   const hn::Repartition<std::uint32_t, Bytes> dw;
@@ -94,8 +96,7 @@ alignas(16) constexpr std::uint8_t kScatterTop[16] = {4,  5,  6,  0, 7,  8,  9, 
                                                       10, 11, 12, 0, 13, 14, 15, 0};
 
 template <int kBits>
-HWY_INLINE void PutElements(const std::uint8_t* HWY_RESTRICT codes,
-                            std::uint8_t* HWY_RESTRICT out) {
+HWY_INLINE void PutElements(std::uint8_t* HWY_RESTRICT codes, std::uint8_t* HWY_RESTRICT out) {
   const Bytes d;
   if constexpr (kBits == 8) {
     hn::StoreU(hn::Load(d, codes), d, out);
@@ -104,8 +105,9 @@ HWY_INLINE void PutElements(const std::uint8_t* HWY_RESTRICT codes,
     hn::StoreU(PackNibbles(codes), d, out);
   } else {
     static_assert(kBits == 6);
-    const BytesV first = PackSixes(codes);
-    const BytesV second = PackSixes(codes + 16);
+    PackSixes(codes);
+    const BytesV first = hn::Load(d, codes);
+    const BytesV second = hn::Load(d, codes + 16);
     const auto moved = [&](BytesV from, const std::uint8_t* where)
                            HWY_ATTR { return hn::TableLookupBytesOr0(from, hn::Load(d, where)); };
     hn::StoreU(hn::Or(moved(first, kGather), moved(second, kGatherTop)), d, out);

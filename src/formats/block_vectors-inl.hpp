@@ -115,10 +115,10 @@ struct FloatElement : F {
     return hn::Set(Ints(), static_cast<std::int32_t>(bits));
   }
 
-  // The codes, ties to even, the largest for what is above, in the lowest kBits of each word; what
-  // is above them is no matter. A float whose last bits count in steps of the code's is added to
-  // the magnitude: these bits then hold the fraction and its leading 1, to which the exponent is
-  // added.
+  // The codes, ties to even, the largest for what is above, in the lowest byte of each word, or
+  // two of them; what is above is no matter. A float whose last bits count in steps of the code's
+  // is added to the magnitude: these bits then hold the fraction and its leading 1, to which the
+  // exponent is added.
   static HWY_INLINE WordsV Code(FloatsV v) {
     const Words d;
     const Ints di;
@@ -126,7 +126,7 @@ struct FloatElement : F {
     constexpr std::uint32_t kOffset = (F::kRebias + 1) << F::kFraction;
     static_assert(kOffset % 2 == 0, "ties see the code's last bit");
     constexpr std::uint32_t kStep =
-        (static_cast<std::uint32_t>(F::kDrop) << 23) + (-kOffset & ((1U << F::kBits) - 1));
+        (static_cast<std::uint32_t>(F::kDrop) << 23) + (-kOffset & (F::kBits <= 8 ? 0xFF : 0xFFFF));
     const IntsV bits = hn::BitCast(di, v);
     const IntsV magnitude = hn::And(bits, Signed(0x7FFFFFFF));
     const IntsV kept = hn::Min(magnitude, Signed(F::kLargestBits));
