@@ -160,14 +160,14 @@ bool DecodeQ8_0(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float,
 }
 
 // The largest number of each block of a batch and the largest negated one, in turns; 0 behind
-// them up to whole vectors. False if a value is not finite.
+// them up to whole vectors. False if a value is not finite; or so large that a sum of them is not,
+// which is beyond fp16 anyway.
 HWY_INLINE bool StoreEnds(const float* HWY_RESTRICT x, std::size_t blocks,
                           float* HWY_RESTRICT ends) {
   const Floats d;
-  const Ints di;
+  const Words dw;
   const std::size_t lanes = hn::Lanes(d);
-  const auto magnitude = hn::Set(di, 0x7FFFFFFF);
-  IntsV seen = hn::Zero(di);
+  WordsV seen = hn::Zero(dw);
   for (std::size_t k = blocks & ~std::size_t{7}; k < blocks; k += lanes) {
     hn::Store(hn::Zero(d), d, ends + 2 * k);
     hn::Store(hn::Zero(d), d, ends + 2 * k + lanes);
@@ -176,16 +176,17 @@ HWY_INLINE bool StoreEnds(const float* HWY_RESTRICT x, std::size_t blocks,
     const float* const block = x + k * kValues;
     FloatsV high = hn::LoadU(d, block);
     FloatsV low = high;
-    seen = hn::Max(seen, hn::And(hn::BitCast(di, high), magnitude));
+    FloatsV sum = high;
     for (std::size_t j = lanes; j < kValues; j += lanes) {
       const FloatsV v = hn::LoadU(d, block + j);
       high = hn::Max(high, v);
       low = hn::Min(low, v);
-      seen = hn::Max(seen, hn::And(hn::BitCast(di, v), magnitude));
+      sum = hn::Add(sum, v);
     }
+    seen = hn::Or(seen, hn::BitCast(dw, hn::Sub(sum, sum)));  // 0, or NaN
     StoreTwoLargest(d, high, hn::Neg(low), ends + 2 * k);
   }
-  return AreFinite(seen);
+  return hn::AllTrue(dw, hn::Eq(seen, hn::Zero(dw)));
 }
 
 template <int kHalf>
