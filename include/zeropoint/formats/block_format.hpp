@@ -81,7 +81,9 @@ float tensor_scale(const BlockFormat& format, MatrixView<const float> x);
 /// beyond fp16, unless options.non_finite says otherwise.
 void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                    MatrixView<const float> x, float tensor_scale, std::span<std::uint8_t> blocks);
-/// The numbers of any bytes. Throws InputError as encode_blocks does for sizes and `tensor_scale`.
+/// The numbers of any bytes: a code's number times its scale, rounded to float32; infinite beyond
+/// it, as FLT_MAX becomes by scale rules other than floor. Throws InputError as encode_blocks does
+/// for sizes and `tensor_scale`.
 void decode_blocks(const BlockFormat& format, std::span<const std::uint8_t> blocks,
                    float tensor_scale, MatrixView<float> x);
 
