@@ -74,7 +74,7 @@ void encode_plainly(const BlockFormat& format, const BlockOptions& options, floa
   for (std::size_t at = 0; at < count; at += format.block, out += format.bytes) {
     const float* const end = x + at + format.block;
     const float* const odd = std::find_if(x + at, end, [](float v) { return !std::isfinite(v); });
-    if (odd != end && options.non_finite == NonFinite::refuse) {
+    if (odd != end && options.non_finite == BlockNonFinite::refuse) {
       throw InputError(fmt::format("{}: expected finite values, found {} in row {}, column {}",
                                    format.name, *odd, row, first + (odd - x)));
     }

@@ -21,9 +21,10 @@ const FloatFormat& fp16() {
   return format;
 }
 
-void put_fp16(float value, NonFinite non_finite, std::uint8_t* bytes) {
+void put_fp16(float value, BlockNonFinite non_finite, std::uint8_t* bytes) {
   const auto code = encode(fp16(), value);
-  if ((code & ~fp16().sign_bit()) == fp16().infinity_code() && non_finite == NonFinite::refuse) {
+  if ((code & ~fp16().sign_bit()) == fp16().infinity_code() &&
+      non_finite == BlockNonFinite::refuse) {
     throw InputError(fmt::format("expected a scale within fp16 (65504), found {}", value));
   }
   bytes[0] = static_cast<std::uint8_t>(code);

@@ -90,7 +90,7 @@ void encode_mx(const float* x, std::size_t count, const BlockOptions& options, f
     const int power = shared_power(largest_magnitude(x, kMost), element, options.scale_rule);
     out[0] = static_cast<std::uint8_t>(power + kScaleBias);
     encode_elements(element, x, kMost, std::ldexp(1.0F, power), options.rounding, codes);
-    pack<std::uint8_t>(codes, kBits, {out + 1, bytes});
+    pack(std::span<const std::uint8_t>(codes), kBits, {out + 1, bytes});
   }
 }
 
@@ -114,7 +114,7 @@ void decode_mx(const std::uint8_t* in, std::size_t count, float, float* x) {
   std::uint8_t codes[kMost];
   for (; count > 0; count -= kMost, x += kMost, in += 1 + bytes) {
     const auto scale = static_cast<float>(decode(e8m0, in[0]).value);
-    unpack<std::uint8_t>({in + 1, bytes}, kBits, codes);
+    unpack({in + 1, bytes}, kBits, std::span<std::uint8_t>(codes));
     for (std::size_t j = 0; j < kMost; ++j) x[j] = numbers.of[codes[j]] * scale;
   }
 }
@@ -136,7 +136,7 @@ void encode_nvfp4(const float* x, std::size_t count, const BlockOptions&, float 
     } else {
       std::fill(codes, codes + kNvBlock, std::uint8_t{0});
     }
-    pack<std::uint8_t>(codes, 4, {out + 1, kNvBlock / 2});
+    pack(std::span<const std::uint8_t>(codes), 4, {out + 1, kNvBlock / 2});
   }
 }
 
@@ -146,7 +146,7 @@ void decode_nvfp4(const std::uint8_t* in, std::size_t count, float tensor_scale,
   std::uint8_t codes[kNvBlock];
   for (; count > 0; count -= kNvBlock, x += kNvBlock, in += 1 + kNvBlock / 2) {
     const float scale = static_cast<float>(decode(e4m3, in[0]).value) * tensor_scale;
-    unpack<std::uint8_t>({in + 1, kNvBlock / 2}, 4, codes);
+    unpack({in + 1, kNvBlock / 2}, 4, std::span<std::uint8_t>(codes));
     for (std::size_t j = 0; j < kNvBlock; ++j) x[j] = numbers.of[codes[j]] * scale;
   }
 }

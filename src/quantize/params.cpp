@@ -129,6 +129,8 @@ QuantParams choose_params(Range range, const IntegerGrid& grid, const Convention
   if (std::abs(exact.zero_point) > kLargestZeroPoint) {
     return choose_params({std::min(range.min, 0.0F), std::max(range.max, 0.0F)}, grid, convention);
   }
+  // A grid of two codes over all of float32 has a step beyond it; dequantize() clamps as well.
+  exact.scale = std::min<double>(exact.scale, std::numeric_limits<float>::max());
   return {static_cast<float>(exact.scale), static_cast<std::int32_t>(exact.zero_point)};
 }
 

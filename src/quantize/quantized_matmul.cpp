@@ -58,7 +58,7 @@ template <class Code>
 void quantize_lines(const Lines& lines, const IntegerGrid& grid, const DynamicQuantization& how,
                     std::string_view what, Code* codes, Quantized& out) {
   const std::size_t length = lines.length;
-  const bool each = how.granularity == Granularity::line;
+  const bool each = how.granularity == GranularityKind::channel;
   const auto gather = [&](std::size_t i, std::vector<float>& room) -> std::span<const float> {
     const float* from = lines.data + static_cast<std::ptrdiff_t>(i) * lines.stride;
     if (lines.element == 1) return {from, length};
@@ -122,7 +122,7 @@ Quantized quantize_operand(const Lines& lines, const DynamicQuantization& how,
   const auto count = static_cast<std::ptrdiff_t>(lines.count);
   const bool by_line = lines.element == 1 && lines.stride == length;
   const bool across = lines.stride == 1 && lines.element == count;
-  const bool whole = how.granularity == Granularity::tensor && (by_line || across);
+  const bool whole = how.granularity == GranularityKind::tensor && (by_line || across);
   out.stride = whole && !by_line ? 1 : length;
   out.element = whole && !by_line ? count : 1;
   const auto run = [&]<class Code>(Code* to) {
@@ -196,11 +196,12 @@ void multiply(MatrixView<const float> a, const DynamicQuantization& of_a, const 
 
 }  // namespace
 
-DynamicQuantization::DynamicQuantization(Granularity of) : convention(onnx()), granularity(of) {}
+DynamicQuantization::DynamicQuantization(GranularityKind of)
+    : convention(onnx()), granularity(of) {}
 
 QuantizedWeights::QuantizedWeights(MatrixView<const float> b)
     : QuantizedWeights(
-          b, {parse_convention("onnx:mapping=symmetric:grid=narrow"), Granularity::line}) {}
+          b, {parse_convention("onnx:mapping=symmetric:grid=narrow"), GranularityKind::channel}) {}
 
 QuantizedWeights::QuantizedWeights(MatrixView<const float> b, const DynamicQuantization& how) {
   const Scratch room(b.rows * b.cols);

@@ -16,6 +16,7 @@
 
 #include "report/embedded.hpp"
 #include "report/html.hpp"
+#include "report/page_schemes.hpp"
 #include "report/page_tables.hpp"
 
 namespace zeropoint {
@@ -64,6 +65,11 @@ std::string file_name(std::string_view path) {
   return std::string(slash == path.npos ? path : path.substr(slash + 1));
 }
 
+constexpr std::string_view kNoClaims =
+    "<p class=\"note\">The report's claims are about its own experiment, whose product is "
+    "quantized "
+    "once more; this run compares schemes, and answers none of them.</p>";
+
 /// "2024-05-01T12:00:00Z" as "2024-05-01 12:00:00 UTC"; anything else as it is.
 std::string readable_time(std::string text) {
   if (text.size() < 20 || text[10] != 'T' || text.back() != 'Z') return text;
@@ -85,10 +91,13 @@ std::string lede(const StudySpec& spec) {
   if (!spec.from_files()) {
     out += fmt::format("{} {}; ", spec.sizes.size() == 1 ? "Size" : "Sizes", listed(spec.sizes));
   }
-  out += fmt::format("{} {}; {} bits; {} {}", out.empty() ? "Coverage" : "coverage",
-                     listed(spec.covers), listed(spec.bits),
-                     spec.conventions.size() == 1 ? "convention" : "conventions",
-                     listed(spec.conventions));
+  if (!spec.schemes.empty()) {
+    out += plural(spec.schemes.size(), "pair of schemes", "pairs of schemes");
+  } else
+    out += fmt::format("{} {}; {} bits; {} {}", out.empty() ? "Coverage" : "coverage",
+                       listed(spec.covers), listed(spec.bits),
+                       spec.conventions.size() == 1 ? "convention" : "conventions",
+                       listed(spec.conventions));
   if (spec.from_files()) return out + ".";
   out += spec.repeat > 1 ? fmt::format("; seeds {} to {}.", spec.seed,
                                        spec.seed + static_cast<std::uint64_t>(spec.repeat) - 1)
@@ -291,19 +300,21 @@ std::string scripts(const std::vector<StudyRow>& rows) {
 std::string to_page(const Run& run) {
   const std::vector<StudyRow> rows = run.table();
   const std::vector<ClaimVerdict> claims = judge_claims(rows);
-  return fill(join(embedded::page_html()), {{"version", escape(run.version)},
-                                            {"title", escape(heading(run.spec)) + " – zeropoint"},
-                                            {"css", join(embedded::page_css())},
-                                            {"heading", escape(heading(run.spec))},
-                                            {"lede", escape(lede(run.spec))},
-                                            {"banner", banner(run)},
-                                            {"facts", facts(run)},
-                                            {"tally", tally(claims)},
-                                            {"claims", claims_html(claims, rows)},
-                                            {"figures", figures_html(rows)},
-                                            {"tables", page::tables(rows)},
-                                            {"settings", page::settings(run.spec, rows)},
-                                            {"scripts", scripts(rows)}});
+  const bool of_schemes = page::has_schemes(rows);
+  return fill(join(embedded::page_html()),
+              {{"version", escape(run.version)},
+               {"title", escape(heading(run.spec)) + " – zeropoint"},
+               {"css", join(embedded::page_css())},
+               {"heading", escape(heading(run.spec))},
+               {"lede", escape(lede(run.spec))},
+               {"banner", banner(run)},
+               {"facts", facts(run)},
+               {"tally", of_schemes ? std::string(kNoClaims) : tally(claims)},
+               {"claims", of_schemes ? "" : claims_html(claims, rows)},
+               {"figures", of_schemes ? page::scheme_figures(rows) : figures_html(rows)},
+               {"tables", of_schemes ? page::scheme_tables(rows) : page::tables(rows)},
+               {"settings", page::settings(run.spec, rows)},
+               {"scripts", of_schemes ? "" : scripts(rows)}});
 }
 
 }  // namespace zeropoint

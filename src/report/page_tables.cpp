@@ -329,16 +329,20 @@ std::string settings(const StudySpec& spec, const std::vector<StudyRow>& rows) {
     item("distributions", joined(spec.distributions));
     item("sizes", joined(spec.sizes));
   }
-  item("coverage", joined(spec.covers));
-  item("bits", joined(spec.bits));
-  item("conventions", joined(spec.conventions));
+  if (spec.schemes.empty()) {
+    item("coverage", joined(spec.covers));
+    item("bits", joined(spec.bits));
+    item("conventions", joined(spec.conventions));
+  } else {
+    item("schemes", joined(spec.schemes));
+  }
   if (!spec.from_files()) {
     item("first seed", fmt::format("{}", spec.seed));
     item("seeds", fmt::format("{}", spec.repeat));
     item("generator", spec.generator);
   }
   out += "</dl>\n";
-  if (!spec.conventions.empty()) out += conventions_table(spec.conventions);
+  if (!spec.conventions.empty() && spec.schemes.empty()) out += conventions_table(spec.conventions);
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "zeropoint/quantize/scheme.hpp"
 #include "zeropoint/report/report.hpp"
 #include "zeropoint/study/claims.hpp"
 
@@ -235,6 +236,37 @@ TextTable repeated_table(const std::vector<StudyRow>& rows) {
   return table;
 }
 
+// Rows of schemes: short names, one below the other, sizes as groups.
+TextTable scheme_table(const std::vector<StudyRow>& rows) {
+  TextTable table({{"data", 0, true},
+                   {"size", 0},
+                   {"schemes of A x B", 0, true},
+                   {"bits A", 1},
+                   {"bits B", 1},
+                   {"error", 0},
+                   {"±", 3},
+                   {"predicted", 0},
+                   {"dB", 2},
+                   {"clip A %", 4},
+                   {"B %", 4},
+                   {"seconds", 5}});
+  const StudyRow* previous = nullptr;
+  for (const auto& group : summarize(rows)) {
+    const auto& row = rows[group.first_row];
+    if (starts_group(previous, row)) table.gap();
+    previous = &row;
+    const double mean = group.error.ground_truth.mean;
+    table.add(
+        {row.distribution, shape(row), short_form(parse_scheme_pair(row.scheme)),
+         fmt::format("{:.4g}", row.effective_bits_a), fmt::format("{:.4g}", row.effective_bits_b),
+         error(mean),
+         group.count > 1 ? fmt::format("{:.1g}", group.error.ground_truth.standard_error) : "",
+         error(row.predicted_ground_truth), fmt::format("{:.1f}", -20 * std::log10(mean)),
+         percent(row.clipped_a), percent(row.clipped_b), fmt::format("{:.3f}", row.seconds)});
+  }
+  return table;
+}
+
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent) {
   std::string result;
   std::string line(indent);
@@ -286,6 +318,16 @@ std::string to_table(const Run& run, int width) {
   if (!varying.seed && rows.front().generator != "file") {
     heading += fmt::format(", seed {}", rows.front().seed);
   }
+  if (!rows.front().scheme.empty()) {
+    TextTable table = scheme_table(rows);
+    if (width > 0) table.fit(static_cast<std::size_t>(width));
+    return fmt::format("run {}, {} of {} rows\n\n{}\n{}", run.id, rows.size(), run.total,
+                       table.str(),
+                       wrapped("error: of the product in float32 against the true one; predicted: "
+                               "for independent operands of the same correlation with what they "
+                               "were before; bits: a value's, with scales and zero points.",
+                               text_columns(width), ""));
+  }
   TextTable table = varying.seed ? repeated_table(rows) : plain_table(rows);
   const auto dropped = width > 0 ? table.fit(static_cast<std::size_t>(width)) : 0;
   std::vector<std::string> notes;
@@ -333,6 +375,7 @@ std::string to_table(const Run& run, int width) {
 
 std::string claims_text(const Run& run, int width) {
   const auto columns = text_columns(width);
+  if (!run.spec.schemes.empty()) return "";  // they are about the report's own experiment
   std::string text = "The report's claims, answered by these rows\n";
   for (const auto& claim : judge_claims(run.table())) {
     std::string verdict = to_string(claim.verdict);

@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <tuple>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/gemm/qgemm.hpp"
+#include "zeropoint/quantize/quantize.hpp"
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
 #include "zeropoint/theory/product_error.hpp"
@@ -86,7 +88,13 @@ QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
       .rounding = convention.rounding,
       .zero_point_before_rounding = convention.order == ZeroPointOrder::before_rounding};
   CodeMatrix out = make_codes(grid, a.rows(), b.cols());
-  std::visit([&](auto& codes) { qgemm(a.operand(), b.operand(), how, codes.view()); }, out);
+  a.visit_codes([&](const auto& codes_a) {
+    b.visit_codes([&](const auto& codes_b) {
+      const Operand left(codes_a.view(), a.params().zero_point);
+      const Operand right(codes_b.view(), b.params().zero_point);
+      std::visit([&](auto& codes) { qgemm(left, right, how, codes.view()); }, out);
+    });
+  });
   return {std::move(out), y, grid};
 }
 
@@ -192,6 +200,61 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   return row;
 }
 
+// ρ = ⟨x, q⟩/⟨x, x⟩ and p = ⟨q, q⟩/⟨x, x⟩ of an operand.
+struct Correlation {
+  double rho, p;
+};
+
+Correlation correlation(const Matrix<float>& x, const Matrix<float>& q) {
+  double xx = 0, xq = 0, qq = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double real = x.data()[i], quantized = q.data()[i];
+    xx += real * real;
+    xq += real * quantized;
+    qq += quantized * quantized;
+  }
+  return {xq / xx, qq / xx};
+}
+
+// Two schemes, a product in float32: how far it is from the true one, and how far it would be for
+// independent zero-mean operands of these correlations (docs/predictions.md).
+StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
+  const Stopwatch whole;
+  const auto [scheme_a, scheme_b] = parse_scheme_pair(cell.scheme);
+  const QTensor a = quantize(operands.a->view(), scheme_a, Role::left, "A");
+  const QTensor b = quantize(operands.b->view(), scheme_b, Role::right, "B");
+  const Stopwatch product_watch;
+  const Matrix<float> product = multiply(a, b);
+
+  StudyRow row;
+  row.seconds_quantized_product = product_watch.seconds();
+  row.distribution = cell.distribution;
+  row.m = cell.m;
+  row.k = cell.k;
+  row.n = cell.n;
+  row.cover = cell.cover;
+  row.bits = cell.bits;
+  row.convention = cell.convention;
+  row.scheme = cell.scheme;
+  row.seed = cell.seed;
+  row.generator = cell.generator;
+  row.effective_bits_a = a.effective_bits();
+  row.effective_bits_b = b.effective_bits();
+  row.clipped_a = a.clipped();
+  row.clipped_b = b.clipped();
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  row.error = {relative_error(operands.y, product), kNone, kNone};
+  row.error_float64 = row.error;
+  const auto of_a = correlation(*operands.a, a.dequantized());
+  const auto of_b = correlation(*operands.b, b.dequantized());
+  const double squared = 1 - 2 * of_a.rho * of_b.rho + of_a.p * of_b.p;
+  if (std::isfinite(squared)) row.predicted_ground_truth = std::sqrt(std::max(squared, 0.0));
+  row.excess_kurtosis_y = operands.excess_kurtosis;
+  row.seconds_float_product = operands.seconds_float_product;
+  row.seconds = whole.seconds();
+  return row;
+}
+
 bool same_operands(const StudyCell& x, const StudyCell& y) {
   return x.distribution == y.distribution && x.m == y.m && x.k == y.k && x.n == y.n &&
          x.seed == y.seed && x.generator == y.generator;
@@ -218,6 +281,10 @@ void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, 
     std::map<Coverage, Ranges> ranges;
     for (std::size_t i = 0; i < pending.size(); ++i) {
       const auto& cell = cells[pending[i]];
+      if (!cell.scheme.empty()) {
+        if (!on_row(pending[i], run_schemes(cell, operands))) return;
+        continue;
+      }
       const Coverage sides = parse_convention(cell.convention).coverage;
       if (!ranges.contains(sides)) ranges[sides] = make_ranges(operands, covers, sides);
       const auto& of = ranges[sides];

@@ -60,6 +60,11 @@ ordered_json to_json(const StudyRow& row) {
   json["cover"] = row.cover;
   json["bits"] = row.bits;
   json["convention"] = row.convention;
+  if (!row.scheme.empty()) {
+    json["scheme"] = row.scheme;
+    json["effective_bits_a"] = row.effective_bits_a;
+    json["effective_bits_b"] = row.effective_bits_b;
+  }
   json["seed"] = row.seed;
   json["generator"] = row.generator;
   put(json, row.error, "", "");
@@ -105,6 +110,9 @@ StudyRow row_from_json(const ordered_json& json) {
   row.cover = json.at("cover");
   row.bits = json.at("bits");
   row.convention = json.at("convention");
+  row.scheme = json.value("scheme", "");
+  row.effective_bits_a = json.value("effective_bits_a", 0.0);
+  row.effective_bits_b = json.value("effective_bits_b", 0.0);
   row.seed = json.at("seed");
   row.generator = json.at("generator");
   row.error = errors_from(json, "", "");
@@ -136,6 +144,7 @@ ordered_json to_json(const StudySpec& spec) {
   json["covers"] = spec.covers;
   json["bits"] = spec.bits;
   json["conventions"] = spec.conventions;
+  if (!spec.schemes.empty()) json["schemes"] = spec.schemes;
   json["seed"] = spec.seed;
   json["repeat"] = spec.repeat;
   json["generator"] = spec.generator;
@@ -153,6 +162,7 @@ StudySpec spec_from_json(const ordered_json& json) {
   json.at("covers").get_to(spec.covers);
   json.at("bits").get_to(spec.bits);
   json.at("conventions").get_to(spec.conventions);
+  spec.schemes = json.value("schemes", std::vector<std::string>());
   json.at("seed").get_to(spec.seed);
   json.at("repeat").get_to(spec.repeat);
   json.at("generator").get_to(spec.generator);

@@ -10,6 +10,7 @@
 #include "zeropoint/core/machine.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/core/words.hpp"
+#include "zeropoint/quantize/scheme.hpp"
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
 
@@ -72,13 +73,27 @@ void resolve(StudySpec& spec) {
   for (const int bits : spec.bits) check(IntegerGrid{bits});
   for (auto& convention : spec.conventions) convention = to_string(parse_convention(convention));
   check_list(spec.conventions, "convention");
+  for (auto& scheme : spec.schemes) {
+    const auto pair = parse_scheme_pair(scheme);
+    for (const auto& each : {pair.a, pair.b}) {
+      if (each.is_static) {
+        throw InputError(fmt::format(
+            "schemes: expected dynamic ones, since a study has no calibration set; found {}",
+            short_form(each)));
+      }
+    }
+    scheme = to_string(pair);
+  }
+  if (!spec.schemes.empty()) check_list(spec.schemes, "schemes");
   if (spec.repeat < 1) {
     throw InputError(fmt::format("repeat: expected at least 1, found {}", spec.repeat));
   }
   const double rows =
       std::max(1.0, static_cast<double>(spec.distributions.size() * spec.sizes.size())) *
-      static_cast<double>(spec.covers.size() * spec.bits.size()) *
-      static_cast<double>(spec.conventions.size()) * spec.repeat;
+      (spec.schemes.empty()
+           ? static_cast<double>(spec.covers.size() * spec.bits.size() * spec.conventions.size())
+           : static_cast<double>(spec.schemes.size())) *
+      spec.repeat;
   if (rows > kMostRows) {
     throw InputError(
         fmt::format("study: expected at most {:.0f} rows, found {:.0f}", kMostRows, rows));
@@ -107,6 +122,15 @@ void resolve(StudySpec& spec) {
 std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
   std::vector<StudyCell> all;
   const auto add_group = [&](StudyCell cell) {
+    for (const auto& scheme : spec.schemes) {
+      const auto pair = parse_scheme_pair(scheme);
+      cell.scheme = scheme;
+      cell.convention = pair.a.convention.preset;
+      cell.bits = pair.a.format.bits;
+      cell.cover = 1;
+      all.push_back(cell);
+    }
+    if (!spec.schemes.empty()) return;
     for (const auto& convention : spec.conventions) {
       for (const int bits : spec.bits) {
         for (const double cover : spec.covers) {

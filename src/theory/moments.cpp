@@ -53,22 +53,21 @@ OperandMoments moments(const Matrix<float>& x, const QTensor& q) {
   // Summed piece by piece, so that the result does not depend on threads.
   constexpr std::size_t kGrain = 1 << 16;
   std::vector<OperandMoments> pieces((x.size() + kGrain - 1) / kGrain);
-  std::visit(
-      [&](const auto& codes) {
-        parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-          auto& sum = pieces[begin / kGrain];
-          for (std::size_t i = begin; i < end; ++i) {
-            const double real = x.values()[i];
-            const double quantized = dequantize(codes.values()[i], q.params());
-            sum.x += real;
-            sum.q += quantized;
-            sum.xx += real * real;
-            sum.xq += real * quantized;
-            sum.qq += quantized * quantized;
-          }
-        });
-      },
-      q.codes());
+  const QuantParams params = q.params();
+  q.visit_codes([&](const auto& codes) {
+    parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+      auto& sum = pieces[begin / kGrain];
+      for (std::size_t i = begin; i < end; ++i) {
+        const double real = x.values()[i];
+        const double quantized = dequantize(codes.values()[i], params);
+        sum.x += real;
+        sum.q += quantized;
+        sum.xx += real * real;
+        sum.xq += real * quantized;
+        sum.qq += quantized * quantized;
+      }
+    });
+  });
   OperandMoments mean;
   const double weight = x.size() == 0 ? 0 : 1 / static_cast<double>(x.size());
   for (const auto& sum : pieces) {

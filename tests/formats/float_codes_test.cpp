@@ -11,7 +11,6 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/formats/float_format.hpp"
-#include "zeropoint/formats/packed_codes.hpp"
 
 #include "support/targets.hpp"
 
@@ -189,32 +188,6 @@ TEST(FloatCodes, SpansAndTypesThatDoNotFitAreRefused) {
   EXPECT_THROW(encode<std::uint8_t>(float_format("e4m3"), x, two), InputError);
   EXPECT_THROW(encode<std::uint8_t>(float_format("fp16"), x, three), InputError);
   EXPECT_THROW(encode<std::uint8_t>(float_format("e4m3"), x, three, {.scale = 0}), InputError);
-}
-
-TEST(PackedCodes, ComeBackAndTakeNoMoreThanTheirBits) {
-  std::mt19937 random(3);
-  for (int bits = 1; bits <= 32; ++bits) {
-    for (const std::size_t count : {0U, 1U, 2U, 7U, 8U, 9U, 31U, 1000U, 70'001U}) {
-      std::vector<std::uint32_t> codes(count), back(count);
-      const std::uint32_t mask = bits == 32 ? ~0U : (1U << bits) - 1;
-      for (auto& code : codes) code = static_cast<std::uint32_t>(random());
-      std::vector<std::uint8_t> packed(packed_bytes(count, bits));
-      EXPECT_EQ(packed.size(), (count * static_cast<std::size_t>(bits) + 7) / 8);
-      pack<std::uint32_t>(codes, bits, packed);
-      unpack<std::uint32_t>(packed, bits, back);
-      for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(back[i], codes[i] & mask) << bits;
-      // By the definition, bit by bit.
-      for (std::size_t bit = 0; bit < 8 * packed.size(); ++bit) {
-        const std::size_t i = bit / static_cast<std::size_t>(bits);
-        const unsigned expected =
-            i < count ? codes[i] >> (bit % static_cast<std::size_t>(bits)) & 1 : 0;
-        ASSERT_EQ(packed[bit / 8] >> (bit % 8) & 1U, expected) << bits;
-      }
-    }
-  }
-  std::vector<std::uint8_t> codes(4), small(1);
-  EXPECT_THROW(pack<std::uint8_t>(codes, 4, small), InputError);
-  EXPECT_THROW(pack<std::uint8_t>(codes, 9, small), InputError);
 }
 
 }  // namespace

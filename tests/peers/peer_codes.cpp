@@ -58,9 +58,8 @@ int run(const std::vector<std::string>& words) {
                                        static_cast<std::ptrdiff_t>(cols), 1};
     const float scale = tensor_scale(format, view);
     std::vector<std::uint8_t> blocks(block_bytes(format, view.rows, cols));
-    const BlockOptions options{
-        parse_scale_rule(words[3]),
-        words[4] == "half-away" ? Rounding::half_away : Rounding::half_even};
+    const BlockOptions options{parse_scale_rule(words[3]),
+                               words[4] == "half-away" ? Rounding::half_away : Rounding::half_even};
     encode_blocks(format, options, view, scale, blocks);
     std::fwrite(&scale, sizeof scale, 1, stdout);
     write_all(blocks);

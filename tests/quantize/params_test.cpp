@@ -274,6 +274,17 @@ TEST(ChooseParams, WidensARangeWhoseZeroPointFloat32CannotAdd) {
             chosen({a - 2, 0}, "report-code:scale=float64"));
 }
 
+TEST(ChooseParams, OneBitHasAFiniteScale) {
+  Convention convention;
+  for (const Mapping mapping : {Mapping::symmetric, Mapping::affine}) {
+    convention.mapping = mapping;
+    for (const bool is_signed : {false, true}) {
+      const QuantParams params = choose_params({-3, 2}, {1, is_signed, false}, convention);
+      EXPECT_EQ(params.scale, mapping == Mapping::symmetric ? 3 : 5);
+    }
+  }
+}
+
 TEST(ChooseParams, RefusesGridsThatAreNone) {
   for (const int bits : {-1, 0, 17, 32}) {
     const Convention convention;

@@ -9,8 +9,7 @@ namespace zeropoint::testing {
 
 inline const std::vector<Rounding>& every_rounding() {
   static const std::vector<Rounding> list = {Rounding::half_even, Rounding::half_away,
-                                             Rounding::floor, Rounding::truncate,
-                                             Rounding::ceil};
+                                             Rounding::floor, Rounding::truncate, Rounding::ceil};
   return list;
 }
 

@@ -10,6 +10,7 @@
 #include "zeropoint/gemm/qgemm.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/qtensor.hpp"
+#include "zeropoint/quantize/quantize.hpp"
 #include "zeropoint/ranges/range.hpp"
 #include "zeropoint/theory/product_error.hpp"
 
@@ -224,9 +225,7 @@ Product measure_product(const Distribution& d, double cover, int bits, const Con
   const auto y = float_product(pair.a, pair.b);
   const auto params_y = params(y);
   const auto y_q = QTensor(y, params_y, grid, convention).dequantized();
-  Matrix<float> product(y.rows(), y.cols());
-  qgemm(a.operand(), b.operand(), Dequantization{a.params().scale, b.params().scale},
-        product.view());
+  const Matrix<float> product = multiply(a, b);
   const auto product_q = QTensor(product, params_y, grid, convention).dequantized();
   double truth = 0, whole = 0, difference = 0, quantized = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {

@@ -8,7 +8,9 @@
 
 namespace zeropoint::bits {
 
-std::string binary(std::uint32_t code, int bits) { return fmt::format("{:0{}b}", code, bits); }
+std::string binary(std::uint32_t code, int bits) {
+  return bits == 0 ? "" : fmt::format("{:0{}b}", code, bits);
+}
 
 std::string_view class_name(FloatClass kind) {
   switch (kind) {

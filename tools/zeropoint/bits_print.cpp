@@ -248,10 +248,9 @@ void Printer::block(const Taken& taken, const Number& number) {
   if (fields.kind == FloatClass::normal || fields.kind == FloatClass::subnormal) {
     const std::string significand = exact_decimal(fields.significand);
     field("significand", fmt::format("{} in binary = {}", binary_significand(taken), significand));
-    const std::string formula =
-        fmt::format("{}{} × 2^{}",
-                    taken.format->has_sign() ? fmt::format("(-1)^{} × ", taken.sign_bits()) : "",
-                    significand, fields.power);
+    const std::string formula = fmt::format(
+        "{}{} × 2^{}", taken.format->has_sign() ? fmt::format("(-1)^{} × ", taken.sign_bits()) : "",
+        significand, fields.power);
     const std::string exact = "= " + exact_decimal(fields.value);
     if (kLabelColumns + formula.size() + 1 + exact.size() <= kColumns) {
       field("value", formula + " " + exact);

@@ -9,3 +9,6 @@ void add_study_command(CLI::App& app);
 void add_runs_command(CLI::App& app);
 void add_bits_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
+void add_formats_command(CLI::App& app);
+void add_schemes_command(CLI::App& app);
+void add_diff_command(CLI::App& app);

@@ -111,6 +111,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   add_study_command(app);
   add_bits_command(app);
+  add_formats_command(app);
+  add_schemes_command(app);
+  add_diff_command(app);
   add_bench_command(app);
   add_runs_command(app);
 

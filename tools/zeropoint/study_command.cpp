@@ -31,7 +31,7 @@ namespace {
 struct StudyOptions {
   StudySpec spec;
   // As typed; read_axes makes the spec of them.
-  std::vector<std::string> distributions, sizes, covers, bits, conventions;
+  std::vector<std::string> distributions, sizes, covers, bits, conventions, schemes;
   std::string seed, repeat, threads;
   std::string folder = kDefaultFolder;
   std::string json, csv;
@@ -55,6 +55,7 @@ void read_axes(StudyOptions& options) {
   const auto word = [](const std::string& text, std::string_view) { return text; };
   replace(options.distributions, "--distributions", spec.distributions, word);
   replace(options.conventions, "--convention", spec.conventions, word);
+  replace(options.schemes, "--schemes", spec.schemes, word);
   replace(options.covers, "--cover", spec.covers, read_real);
   replace(options.bits, "--bits", spec.bits, [](const std::string& text, std::string_view option) {
     return read_whole(text, option, 1, 16);
@@ -244,7 +245,7 @@ std::string deliver(const Run& run, const StudyOptions& options, bool complete) 
   } else {
     attempt("-", [&] {
       return to_table(run, output_width()) +
-             (complete ? "\n" + claims_text(run, output_width()) : "") +
+             (complete && run.spec.schemes.empty() ? "\n" + claims_text(run, output_width()) : "") +
              (has_page ? fmt::format("\nThe page with figures: {}\n", page) : "");
     });
   }
@@ -359,14 +360,22 @@ void add_study_command(CLI::App& app) {
   auto* sizes = axis(verb->add_option("--sizes", options->sizes,
                                       "Sizes n of square matrices (10,100,1000,3000)"))
                     ->type_name("N,...");
-  axis(verb->add_option("--cover", options->covers,
-                        "Coverages, above 0.5 up to 1 (0.7,0.9,0.95,0.99,0.999,0.9999,1)"))
-      ->type_name("C,...");
-  axis(verb->add_option("--bits", options->bits, "Bits of a code, 1 to 16 (8)"))
-      ->type_name("N,...");
-  axis(verb->add_option("--convention", options->conventions,
-                        "Conventions, see below (report-code)"))
-      ->type_name("C,...");
+  auto* cover =
+      axis(verb->add_option("--cover", options->covers,
+                            "Coverages, above 0.5 up to 1 (0.7,0.9,0.95,0.99,0.999,0.9999,1)"))
+          ->type_name("C,...");
+  auto* bits = axis(verb->add_option("--bits", options->bits, "Bits of a code, 1 to 16 (8)"))
+                   ->type_name("N,...");
+  auto* convention = axis(verb->add_option("--convention", options->conventions,
+                                           "Conventions, see below (report-code)"))
+                         ->type_name("C,...");
+  auto* schemes =
+      axis(verb->add_option(
+               "--schemes", options->schemes,
+               "In place of these three: schemes of A and B, or \"A x B\"; the product stays "
+               "float32"))
+          ->type_name("S,...");
+  for (auto* other : {cover, bits, convention}) schemes->excludes(other);
   auto* seed = axis(verb->add_option("--seed", options->seed, "Seed of the random matrices (0)"))
                    ->check(given())
                    ->type_name("N");

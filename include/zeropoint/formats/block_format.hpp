@@ -24,12 +24,12 @@ std::string_view to_string(ScaleRule rule);
 /// or a block that reads back as NaN throughout: its scale is NaN (OCP Microscaling 1.0, 5.1), its
 /// codes are 0. With `propagate`, a ggml scale beyond fp16 is no error either: it is infinite, as
 /// ggml writes it.
-enum class NonFinite { refuse, propagate };
+enum class BlockNonFinite { refuse, propagate };
 
 struct BlockOptions {
   ScaleRule scale_rule = ScaleRule::floor;  ///< of MX formats
   Rounding rounding = Rounding::half_even;  ///< of MX formats' elements; not stochastic
-  NonFinite non_finite = NonFinite::refuse;
+  BlockNonFinite non_finite = BlockNonFinite::refuse;
 };
 
 /// A format in which a run of values shares a scale that is stored with them, as one struct of

@@ -5,20 +5,20 @@
 #include "zeropoint/core/matrix.hpp"
 #include "zeropoint/gemm/operand.hpp"
 #include "zeropoint/quantize/convention.hpp"
+#include "zeropoint/quantize/granularity.hpp"
 
 namespace zeropoint {
 
-/// Whether an operand has one scale and zero point, or one for each line: row of A, column of B.
-enum class Granularity { tensor, line };
-
 /// How a float32 operand becomes int8 (or uint8) at the moment it is multiplied: by its own
-/// smallest and largest number, a tensor or a line at a time.
+/// smallest and largest number, a tensor or a channel at a time.
 struct DynamicQuantization {
   Convention convention;  ///< of 8 bits; "onnx" unless said otherwise
-  Granularity granularity = Granularity::tensor;
+  /// tensor, or channel: a scale and zero point for each row of A or column of B.
+  GranularityKind granularity = GranularityKind::tensor;
 
-  explicit DynamicQuantization(Granularity of = Granularity::tensor);
-  DynamicQuantization(Convention by, Granularity of) : convention(std::move(by)), granularity(of) {}
+  explicit DynamicQuantization(GranularityKind of = GranularityKind::tensor);
+  DynamicQuantization(Convention by, GranularityKind of)
+      : convention(std::move(by)), granularity(of) {}
 };
 
 /// B (k×n) in float32, quantized and packed once for all products with it: a layer's weights.

@@ -28,6 +28,10 @@ struct StudyRow {
   double cover = 1;
   int bits = 8;
   std::string convention;  ///< as to_string(Convention) gives it
+  /// Of a row of --schemes, "A x B" in full, else empty. Such a row's product stays float32: it has
+  /// the ground-truth error alone (the others are infinite), and no range, output or published row.
+  std::string scheme;
+  double effective_bits_a = 0, effective_bits_b = 0;  ///< of a row of --schemes
   std::uint64_t seed = 0;
   std::string generator;  ///< "report", "counter" or "file"
 

@@ -19,6 +19,9 @@ struct StudySpec {
   std::vector<double> covers = {0.7, 0.9, 0.95, 0.99, 0.999, 0.9999, 1};
   std::vector<int> bits = {8};
   std::vector<std::string> conventions = {"report-code"};
+  /// Pairs of schemes ("int8 x int4:sym:channel"; one serves both operands). If there are any, rows
+  /// are one for each, in place of coverages, bits and conventions.
+  std::vector<std::string> schemes = {};
   std::uint64_t seed = 0;
   int repeat = 1;                  ///< seeds seed … seed + repeat − 1
   std::string generator = "auto";  ///< report, counter, or auto: report up to size 3000
@@ -40,9 +43,10 @@ struct StudyCell {
   std::string convention;
   int bits;
   double cover;
+  std::string scheme = {};
 };
 
-/// Checks every axis and brings conventions into their printed form. Throws InputError.
+/// Checks every axis and brings conventions and schemes into their printed form. Throws InputError.
 void resolve(StudySpec& spec);
 
 /// All cells in the order of their rows: distribution, size, seed, convention, bits, cover.

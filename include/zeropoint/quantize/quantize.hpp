@@ -1,0 +1,61 @@
+#pragma once
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "zeropoint/core/matrix.hpp"
+#include "zeropoint/quantize/qtensor.hpp"
+#include "zeropoint/quantize/scheme.hpp"
+
+namespace zeropoint {
+
+/// Quantizes a matrix by a scheme, with parameters found in the matrix itself. `what` names it in
+/// errors. Throws InputError on NaN and infinity, naming the first, and on an empty matrix (an
+/// empty one has no range), except with unit scale. The same codes on every instruction set and
+/// thread count.
+QTensor quantize(MatrixView<const float> x, const Scheme& scheme, Role role = Role::stored,
+                 std::string_view what = "tensor");
+
+/// A tensor of any shape, contiguous and row-major.
+QTensor quantize(std::span<const float> x, std::span<const std::size_t> shape, const Scheme& scheme,
+                 std::string_view what = "tensor");
+
+/// With parameters that are given: static quantization. As many as the scheme has tiles for that
+/// matrix, or one for all.
+QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorParams& params,
+                 Role role = Role::stored, std::string_view what = "tensor");
+
+/// The parameters that quantize() would find.
+TensorParams find_params(MatrixView<const float> x, const Scheme& scheme, Role role = Role::stored,
+                         std::string_view what = "tensor");
+
+/// Quantizes and comes back: what is left of x.
+Matrix<float> fake_quantize(MatrixView<const float> x, const Scheme& scheme,
+                            Role role = Role::stored, std::string_view what = "tensor");
+
+/// A·B of what the codes stand for, in float32. Integer codes with one scale and zero point a
+/// tensor, a row of A, a column of B, or for groups of as many along k in both (one of them may
+/// have the whole) are multiplied as integers, exactly within a group; groups are added in float32,
+/// from the first on. All others are dequantized and multiplied in float32.
+Matrix<float> multiply(const QTensor& a, const QTensor& b);
+
+/// Finds static parameters: sees tensor after tensor, of which those of one calibrator share their
+/// parameters (a tensor over many batches, or all of a layer's or a model's). A scheme of several
+/// tiles needs matrices of one shape.
+class Calibrator {
+ public:
+  explicit Calibrator(Scheme scheme, Role role = Role::stored);
+  void observe(MatrixView<const float> x, std::string_view what = "tensor");
+  /// Takes over what another has seen, in any order. Throws InputError if their schemes differ.
+  void merge(const Calibrator& other);
+  /// Throws InputError if nothing was seen.
+  TensorParams params() const;
+
+ private:
+  Scheme scheme_;
+  Role role_;
+  Tiles tiles_;
+  std::vector<Observer> observers_;
+};
+
+}  // namespace zeropoint

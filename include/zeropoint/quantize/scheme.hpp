@@ -1,0 +1,65 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "zeropoint/formats/format.hpp"
+#include "zeropoint/quantize/convention.hpp"
+#include "zeropoint/quantize/granularity.hpp"
+#include "zeropoint/ranges/observer.hpp"
+
+namespace zeropoint {
+
+/// How a tensor is quantized, completely: what `int4:sym:group=32:mse@onnxruntime` says.
+struct Scheme {
+  Format format;
+  Granularity granularity;
+  RangeEstimator range;
+  Convention convention;   ///< with mapping, rounding and the sign of the format's grid
+  std::uint64_t seed = 0;  ///< of stochastic rounding
+  ScaleRule scale_rule = ScaleRule::floor;  ///< of block formats with power-of-two scales
+  bool is_static = false;   ///< parameters come from calibration, not from the tensor itself
+  bool unit_scale = false;  ///< values are codes of the format as they are: scale 1
+
+  bool operator==(const Scheme&) const = default;
+};
+
+/// Reads FORMAT(:WORD)*[@CONVENTION(:WORD)*]. Words stand in any order, each aspect at most once:
+/// affine | sym; a granularity; a range estimator; a rounding (stochastic=SEED); static | dynamic;
+/// unit; scale-rule=RULE; any axis of the convention as key=value. Throws InputError naming the
+/// nearest known word, or why a word does not go with the format.
+Scheme parse_scheme(std::string_view text);
+
+/// The scheme in full: every aspect spelled, parse_scheme reads it back to the same.
+std::string to_string(const Scheme& scheme);
+
+/// As short as it can be said: only what departs from the defaults.
+std::string short_form(const Scheme& scheme);
+
+/// One word that a scheme may hold, as `zeropoint schemes` lists it.
+struct SchemeWord {
+  std::string aspect;  ///< "symmetry", "granularity", "range", …
+  std::string word;    ///< "group=N"
+  std::string title;
+};
+const std::vector<SchemeWord>& scheme_words();
+
+/// Schemes worth trying first, each with what it is: rows of `zeropoint schemes`.
+struct SchemeExample {
+  std::string_view scheme;
+  std::string_view title;
+};
+const std::vector<SchemeExample>& scheme_examples();
+
+/// "A scheme x another", for the two operands of a product, or one scheme for both.
+struct SchemePair {
+  Scheme a;
+  Scheme b;
+};
+SchemePair parse_scheme_pair(std::string_view text);
+std::string to_string(const SchemePair& pair);
+std::string short_form(const SchemePair& pair);
+
+}  // namespace zeropoint

@@ -1,0 +1,99 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "zeropoint/ranges/range.hpp"
+#include "zeropoint/ranges/stream_statistics.hpp"
+
+namespace zeropoint {
+
+/// How a range is found in data.
+enum class RangeKind {
+  minmax,  ///< smallest and largest
+  ema,     ///< moving average of each batch's, torch's MovingAverageMinMaxObserver
+  sigma,   ///< mean ± so many standard deviations
+  cover,   ///< between quantiles, by either definition of coverage
+  mse,     ///< of least mean squared error of an even grid
+  kl       ///< of least Kullback–Leibler divergence, as TensorRT's entropy calibrator
+};
+
+struct RangeEstimator {
+  RangeKind kind = RangeKind::minmax;
+  double parameter = 0;
+  bool operator==(const RangeEstimator&) const = default;
+};
+
+/// A row of the list in range_estimator_list.cpp.
+struct RangeEstimatorWord {
+  std::string_view word;
+  bool takes_parameter;
+  double standard;     ///< the parameter, where none is given
+  double above, most;  ///< its limits
+  std::string_view title;
+};
+std::span<const RangeEstimatorWord> range_estimators();
+
+/// "minmax", "ema=0.01", "sigma=3", "cover=0.99", "mse", "kl". Throws InputError naming the
+/// nearest, or the limits of a parameter.
+RangeEstimator parse_range_estimator(std::string_view word);
+std::string to_string(const RangeEstimator& estimator);
+
+/// The grid that a range is sought for (mse, kl): how many codes, and whether 0 is its middle.
+struct GridNeed {
+  std::int32_t levels = 256;
+  bool symmetric = false;
+};
+
+/// A value, and how often it occurs.
+using Weighted = StreamStatistics::Bin;
+
+/// The range of least mean squared error for an even grid over it, which holds 0 as one of its
+/// values: its ends are sought from the outermost values inwards, in 64 even steps and then ever
+/// finer, one after the other, down to 2⁻¹⁰ of the reach. Values in ascending order.
+Range mse_range(std::span<const Weighted> values, const GridNeed& need);
+
+/// The threshold t whose ±t loses least information: |x| in 2048 even bins, of which the first i
+/// are kept, with the rest added to the last, against the same merged into levels / 2. Migacz,
+/// "8-bit inference with TensorRT", GTC 2017. Ends are kept within the values'.
+Range kl_range(std::span<const Weighted> values, const GridNeed& need);
+
+/// The range of the values at hand, exactly as Observer finds it in a stream, or better: coverage
+/// from exact quantiles. Throws InputError on an empty tensor and on NaN or infinity, naming `what`
+/// and the first index.
+Range estimate_range(const RangeEstimator& estimator, std::span<const float> values,
+                     Coverage coverage = Coverage::two_sided, const GridNeed& need = {},
+                     std::string_view what = "tensor");
+
+/// Finds a range in a stream of batches, in bounded memory: 34 MB at most. The same for any cut
+/// into batches, and after merging parts in any order, but for ema, which is about batches.
+class Observer {
+ public:
+  explicit Observer(RangeEstimator estimator, Coverage coverage = Coverage::two_sided,
+                    NonFinite policy = NonFinite::refuse)
+      : estimator_(estimator), coverage_(coverage), policy_(policy) {}
+
+  /// Throws InputError on NaN and infinity unless told otherwise; what was seen before stays.
+  void observe(std::span<const float> batch, std::string_view what = "tensor");
+  /// Takes over what another has seen. Throws InputError if it looks for another range, and for
+  /// ema, which cannot be merged.
+  void merge(const Observer& other);
+  std::uint64_t count() const { return statistics_.count(); }
+  /// Throws InputError if nothing was seen.
+  Range range(const GridNeed& need = {}) const;
+  const StreamStatistics& statistics() const { return statistics_; }
+
+  std::vector<std::uint8_t> serialize() const;
+  static Observer deserialize(std::span<const std::uint8_t> bytes);
+
+ private:
+  RangeEstimator estimator_;
+  Coverage coverage_;
+  NonFinite policy_;
+  StreamStatistics statistics_;
+  Range average_{};  ///< of ema
+};
+
+}  // namespace zeropoint

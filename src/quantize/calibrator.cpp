@@ -1,0 +1,75 @@
+#include <array>
+
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/quantize/quantize.hpp"
+
+#include "quantize/tile_params.hpp"
+#include "quantize/tile_walk.hpp"
+
+namespace zeropoint {
+
+Calibrator::Calibrator(Scheme scheme, Role role) : scheme_(std::move(scheme)), role_(role) {
+  const auto& format = scheme_.format;
+  if (format.kind == FormatKind::block ||
+      (format.kind == FormatKind::codebook &&
+       (format.codebook->is_fitted() || format.codebook->unit == LevelUnit::rms)) ||
+      scheme_.unit_scale) {
+    throw InputError(
+        fmt::format("calibrate: expected a scheme with a range, found {}", short_form(scheme_)));
+  }
+}
+
+void Calibrator::observe(MatrixView<const float> x, std::string_view what) {
+  const Tiles tiles = make_tiles(scheme_.granularity, std::array{x.rows, x.cols}, role_);
+  const bool is_whole = tiles.count() <= 1;
+  if (observers_.empty()) {
+    observers_.assign(tiles.count(), Observer(scheme_.range, scheme_.convention.coverage));
+    tiles_ = tiles;
+  } else if (tiles.count() != observers_.size() || (!is_whole && !(tiles == tiles_))) {
+    throw InputError(fmt::format("{}: expected a matrix of {}x{} as before, found {}x{}", what,
+                                 tiles_.rows, tiles_.cols, tiles.rows, tiles.cols));
+  }
+  const MatrixView<const float> view{x.data, x.rows, x.cols, x.row_stride, x.col_stride};
+  const bool same_shape = tiles.rows == x.rows && tiles.cols == x.cols;
+  const auto tiled = same_shape
+                         ? view
+                         : MatrixView<const float>{x.data, tiles.rows, tiles.cols,
+                                                   static_cast<std::ptrdiff_t>(tiles.cols), 1};
+  for_tiles(tiles, [&](std::size_t tile) {
+    observers_[tile].observe(Gathered<float>(tile_view(tiles, tile, tiled)).values(), what);
+  });
+}
+
+void Calibrator::merge(const Calibrator& other) {
+  if (!(scheme_ == other.scheme_) || role_ != other.role_) {
+    throw InputError(fmt::format("calibrate: expected another of {}, found one of {}",
+                                 short_form(scheme_), short_form(other.scheme_)));
+  }
+  if (other.observers_.empty()) return;
+  if (observers_.empty()) {
+    observers_ = other.observers_;
+    tiles_ = other.tiles_;
+    return;
+  }
+  if (observers_.size() != other.observers_.size()) {
+    throw InputError(fmt::format("calibrate: expected {} tiles, found {}", observers_.size(),
+                                 other.observers_.size()));
+  }
+  for (std::size_t i = 0; i < observers_.size(); ++i) observers_[i].merge(other.observers_[i]);
+}
+
+TensorParams Calibrator::params() const {
+  if (observers_.empty()) {
+    throw InputError("calibrate: expected to have seen at least one tensor, found none");
+  }
+  TensorParams params;
+  if (scheme_.format.codebook != nullptr) params.levels = levels_of(*scheme_.format.codebook);
+  for (const auto& observer : observers_) {
+    params.tiles.push_back(params_of_range(scheme_, observer.range(grid_need(scheme_))));
+  }
+  return params;
+}
+
+}  // namespace zeropoint

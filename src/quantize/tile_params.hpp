@@ -1,0 +1,23 @@
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "zeropoint/quantize/params.hpp"
+#include "zeropoint/quantize/scheme.hpp"
+
+namespace zeropoint {
+
+/// What `mse` and `kl` look for.
+inline GridNeed grid_need(const Scheme& scheme) {
+  return {scheme.format.grid.levels(), scheme.convention.mapping == Mapping::symmetric};
+}
+
+/// Scale and zero point over a range: a grid's by choose_params, a float format's or a codebook's
+/// so that its largest number is the range's largest magnitude.
+QuantParams params_of_range(const Scheme& scheme, Range range);
+
+/// The same for values at hand; not empty, all finite.
+QuantParams params_of_values(const Scheme& scheme, std::span<const float> values,
+                             std::string_view what);
+
+}  // namespace zeropoint

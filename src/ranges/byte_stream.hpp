@@ -1,0 +1,59 @@
+#pragma once
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
+
+namespace zeropoint {
+
+/// Whole numbers as bytes, least significant first on every machine.
+class ByteWriter {
+ public:
+  template <std::integral T>
+  void put(T value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    for (std::size_t i = 0; i < sizeof value; ++i) {
+      bytes_.push_back(static_cast<std::uint8_t>(bits >> (8 * i)));
+    }
+  }
+  void put(std::span<const std::uint8_t> bytes) {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  std::vector<std::uint8_t> take() { return std::move(bytes_); }
+
+ private:
+  std::vector<std::uint8_t> bytes_;
+};
+
+/// The other way; throws InputError, beginning with `what`, where bytes are missing.
+class ByteReader {
+ public:
+  ByteReader(std::span<const std::uint8_t> bytes, std::string_view what)
+      : bytes_(bytes), what_(what) {}
+  template <std::integral T>
+  T get() {
+    if (bytes_.size() - at_ < sizeof(T)) {
+      throw InputError(fmt::format("{}: expected {} more bytes, found {}", what_, sizeof(T),
+                                   bytes_.size() - at_));
+    }
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) bits |= std::uint64_t{bytes_[at_++]} << (8 * i);
+    return static_cast<T>(bits);
+  }
+  bool at_end() const { return at_ == bytes_.size(); }
+  std::span<const std::uint8_t> rest() const { return bytes_.subspan(at_); }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+  std::string_view what_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace zeropoint

@@ -1,0 +1,279 @@
+// Quantizing by scheme: every format and granularity, against its plain definition.
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "zeropoint/core/error.hpp"
+#include "zeropoint/core/parallel.hpp"
+#include "zeropoint/quantize/elementwise.hpp"
+#include "zeropoint/quantize/quantize.hpp"
+
+#include "support/refusal.hpp"
+
+namespace zeropoint {
+namespace {
+
+using ::testing::HasSubstr;
+
+Matrix<float> random_matrix(std::size_t rows, std::size_t cols, unsigned seed = 1) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.1F, 1);
+  Matrix<float> x(rows, cols);
+  for (auto& value : x.values()) value = normal(random);
+  return x;
+}
+
+double relative_error(const Matrix<float>& x, const Matrix<float>& y) {
+  double error = 0, whole = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    error += std::pow(double{x.data()[i]} - y.data()[i], 2);
+    whole += std::pow(double{x.data()[i]}, 2);
+  }
+  return std::sqrt(error / whole);
+}
+
+const std::vector<std::string>& schemes() {
+  static const auto list = [] {
+    std::vector<std::string> all;
+    for (const auto& row : formats()) all.push_back(row.name);
+    for (const auto* text : {"int8:channel",     "int8:channel=0",
+                             "int4:sym:group=5", "int3:block=3x4",
+                             "uint8:sym",        "int8:mse",
+                             "int8:kl",          "int8:cover=0.9",
+                             "int8:sigma=2",     "e4m3:channel",
+                             "e2m1:group=8",     "nf4:group=4",
+                             "nf4:block=2x3",    "int8:stochastic=3",
+                             "e5m2:stochastic",  "fp16:channel",
+                             "int8@torch",       "int8:sym@onnxruntime",
+                             "int12@gemmlowp",   "int8@fbgemm",
+                             "int8@ggml",        "int8@report",
+                             "int8@report-code", "mxfp4:scale-rule=even",
+                             "e3m2:unit",        "e3m3fn"}) {
+      all.emplace_back(text);
+    }
+    return all;
+  }();
+  return list;
+}
+
+TEST(QuantizeByScheme, EveryElementIsWhatItsTileSays) {
+  const auto x = random_matrix(13, 37);
+  for (const auto& text : schemes()) {
+    const Scheme scheme = parse_scheme(text);
+    if (scheme.format.kind != FormatKind::integer || text.find("stochastic") != text.npos) continue;
+    for (const auto role : {Role::stored, Role::left, Role::right}) {
+      const auto q = quantize(x.view(), scheme, role);
+      const auto back = q.dequantized();
+      const auto& tiles = q.tiles();
+      ASSERT_EQ(q.parameters().tiles.size(), tiles.count());
+      q.visit_codes([&](const auto& codes) {
+        for (std::size_t i = 0; i < x.rows(); ++i) {
+          for (std::size_t j = 0; j < x.cols(); ++j) {
+            const auto& params = q.parameters().tiles[tiles.of(i, j)];
+            ASSERT_EQ(codes(i, j),
+                      quantize_one(x(i, j), params, scheme.format.grid, scheme.convention))
+                << text;
+            ASSERT_EQ(back(i, j), dequantize(codes(i, j), params)) << text;
+          }
+        }
+      });
+    }
+  }
+}
+
+TEST(QuantizeByScheme, ComesBackWithinReasonAndOnAnyThreads) {
+  const auto x = random_matrix(64, 96);
+  for (const auto& text : schemes()) {
+    const Scheme scheme = parse_scheme(text);
+    set_threads(1);
+    const auto q = quantize(x.view(), scheme);
+    set_threads(3);
+    const auto again = quantize(x.view(), scheme);
+    set_threads(0);
+    EXPECT_TRUE(std::ranges::equal(q.bytes(), again.bytes())) << text;
+    EXPECT_EQ(q.parameters(), again.parameters()) << text;
+    const double error = relative_error(x, q.dequantized());
+    double bits = scheme.format.bits;
+    if (scheme.format.kind == FormatKind::floating)
+      bits = scheme.format.floating->fraction_bits + 1;
+    if (text.starts_with("mxfp8")) bits = text == "mxfp8" ? 4 : 3;
+    // Ranges that cut off tails cost what they cut, and so do levels for another density.
+    if (text.ends_with("-uniform")) bits = std::min(bits, 4.0);
+    if (text.find("cover") != text.npos || text.find("sigma") != text.npos) bits = 4;
+    EXPECT_LT(error, 4.5 * std::pow(2.0, -bits)) << text;
+    // Two levels cost what they may; nothing is better than its bits allow.
+    EXPECT_GT(error, 0.1 * std::pow(2.0, -bits)) << text;
+    EXPECT_GE(q.effective_bits(), scheme.format.bits) << text;
+    EXPECT_LE(q.clipped(), bits == 1 ? 0.5 : 0.25) << text;
+  }
+}
+
+TEST(QuantizeByScheme, CodesOfLessThanAByteArePacked) {
+  const auto x = random_matrix(7, 9);
+  for (int bits = 1; bits <= 16; ++bits) {
+    const auto q = quantize(x.view(), parse_scheme("int" + std::to_string(bits)));
+    const std::size_t expected = bits < 8    ? (63 * static_cast<std::size_t>(bits) + 7) / 8
+                                 : bits == 8 ? 63
+                                             : 126;
+    EXPECT_EQ(q.bytes().size(), expected) << bits;
+  }
+  EXPECT_EQ(quantize(x.view(), parse_scheme("tf32")).bytes().size(), (63U * 19 + 7) / 8);
+}
+
+TEST(QuantizeByScheme, EffectiveBitsCountEverything) {
+  const auto x = random_matrix(4, 64);
+  const auto bits = [&](const char* text) {
+    return quantize(x.view(), parse_scheme(text)).effective_bits();
+  };
+  EXPECT_EQ(bits("int8:sym"), 8 + 32.0 / 256);
+  EXPECT_EQ(bits("int8"), 8 + 40.0 / 256);
+  EXPECT_EQ(bits("int4:sym:group=32"), 5);
+  EXPECT_EQ(bits("int4:group=32"), 5.125);
+  EXPECT_EQ(bits("e4m3:channel"), 8.5);
+  EXPECT_EQ(bits("bf16"), 16);
+  EXPECT_EQ(bits("mxfp4"), 4.25);
+  EXPECT_EQ(bits("nvfp4"), 4.5 + 32.0 / 256);
+  EXPECT_EQ(bits("q4_0"), 4.5);
+  EXPECT_EQ(bits("lloyd4"), 4 + (16 * 32 + 32.0) / 256);
+  // Rows of 33 values take two blocks of 32.
+  const auto odd = random_matrix(2, 33);
+  EXPECT_EQ(quantize(odd.view(), parse_scheme("mxint8")).effective_bits(), 8.0 * 2 * 33 / 33);
+}
+
+TEST(QuantizeByScheme, ChannelsOfAnyAxisOfAnyShape) {
+  const std::vector<std::size_t> shape = {3, 4, 5};
+  std::vector<float> x(60);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7) - 2.5F * (i % 3);
+  for (int axis = -3; axis < 3; ++axis) {
+    const auto at = static_cast<std::size_t>(axis < 0 ? axis + 3 : axis);
+    const auto q = quantize(x, shape, parse_scheme("int8:sym:channel=" + std::to_string(axis)));
+    ASSERT_EQ(q.parameters().tiles.size(), shape[at]);
+    for (std::size_t channel = 0; channel < shape[at]; ++channel) {
+      float most = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const std::size_t index[] = {i / 20, i / 5 % 4, i % 5};
+        if (index[at] == channel) most = std::max(most, std::abs(x[i]));
+      }
+      EXPECT_FLOAT_EQ(q.parameters().tiles[channel].scale, most / 127) << axis;
+    }
+    const auto back = q.dequantized();
+    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(back.data()[i], x[i], 0.04);
+  }
+  EXPECT_THAT(testing::refusal([&] { quantize(x, shape, parse_scheme("int8:channel=3")); }),
+              HasSubstr("3 dimensions"));
+}
+
+TEST(QuantizeByScheme, AwkwardTensorsHaveDefinedResultsOrNamedErrors) {
+  const float most = std::numeric_limits<float>::max();
+  for (const auto& text : schemes()) {
+    SCOPED_TRACE(text);
+    const Scheme scheme = parse_scheme(text);
+    const auto filled = [](std::size_t count, float value) {
+      Matrix<float> x(1, count);
+      std::ranges::fill(x.values(), value);
+      return x;
+    };
+    for (const float value : {0.0F, -0.0F, 1e-45F, -3e-40F, 5.5F, -5.5F}) {
+      for (const std::size_t count : {1U, 3U, 40U}) {
+        const auto x = filled(count, value);
+        const auto back = fake_quantize(x.view(), scheme);
+        for (const float y : back.values()) {
+          EXPECT_TRUE(std::isfinite(y)) << value;
+          EXPECT_TRUE(value != 0 || std::abs(y) <= 0x1p-126F);
+        }
+      }
+    }
+    Matrix<float> extreme = filled(40, 1);
+    extreme.data()[0] = most;
+    extreme.data()[1] = -most;
+    const bool is_ggml = scheme.format.kind == FormatKind::block && text[0] == 'q';
+    if (is_ggml) {
+      EXPECT_THAT(testing::refusal([&] { fake_quantize(extreme.view(), scheme); }),
+                  HasSubstr("within fp16"));
+    } else {
+      for (const float y : fake_quantize(extreme.view(), scheme).values()) {
+        EXPECT_TRUE(std::isfinite(y));
+      }
+    }
+    for (const float bad : {NAN, INFINITY, -INFINITY}) {
+      Matrix<float> x = filled(40, 1);
+      x.data()[33] = bad;
+      if (scheme.unit_scale) continue;
+      EXPECT_THAT(testing::refusal([&] { quantize(x.view(), scheme, Role::stored, "W"); }),
+                  ::testing::AllOf(HasSubstr("W"), HasSubstr("33")));
+    }
+    if (scheme.format.kind != FormatKind::block && !scheme.unit_scale) {
+      EXPECT_THAT(testing::refusal([&] { quantize(Matrix<float>(0, 4).view(), scheme); }),
+                  HasSubstr("at least one"));
+    }
+  }
+}
+
+TEST(QuantizeByScheme, CastsKeepWhatIsNoNumber) {
+  Matrix<float> x(1, 3);
+  x.data()[0] = NAN;
+  x.data()[1] = INFINITY;
+  x.data()[2] = 1.5F;
+  const auto back = fake_quantize(x.view(), parse_scheme("bf16"));
+  EXPECT_TRUE(std::isnan(back.data()[0]));
+  EXPECT_EQ(back.data()[1], static_cast<float>(largest(float_format("bf16"))));  // saturates
+  EXPECT_EQ(back.data()[2], 1.5F);
+}
+
+TEST(Calibrator, FindsSharedParametersInAnyOrder) {
+  const Scheme scheme = parse_scheme("int8:static:layer");
+  const auto first = random_matrix(5, 8, 1), second = random_matrix(30, 4, 2);
+  EXPECT_THAT(testing::refusal([&] { quantize(first.view(), scheme); }), HasSubstr("calibrated"));
+  Calibrator one(scheme), other(scheme), both(scheme);
+  EXPECT_THAT(testing::refusal([&] { one.params(); }), HasSubstr("none"));
+  one.observe(first.view());
+  other.observe(second.view());
+  both.observe(second.view());
+  both.observe(first.view());
+  one.merge(other);
+  EXPECT_EQ(one.params(), both.params());
+  const auto q = quantize(first.view(), scheme, one.params());
+  EXPECT_EQ(q.params(), one.params().tiles[0]);
+  EXPECT_LT(relative_error(first, q.dequantized()), 0.02);
+
+  Calibrator channels(parse_scheme("int8:static:channel"));
+  channels.observe(first.view());
+  EXPECT_EQ(channels.params().tiles.size(), 5U);
+  EXPECT_THAT(testing::refusal([&] { channels.observe(second.view()); }), HasSubstr("5x8"));
+  EXPECT_THROW(Calibrator(parse_scheme("mxfp4")), InputError);
+}
+
+TEST(Multiply, IsTheProductOfWhatCodesStandFor) {
+  const auto a = random_matrix(9, 40, 3), b = random_matrix(40, 11, 4);
+  for (const auto* text_a : {"int8", "int8:sym:channel", "uint8:group=16", "int4:group=8", "e4m3",
+                             "int8:group=40", "mxfp8", "int3:block=3x5"}) {
+    for (const auto* text_b :
+         {"int8:sym:channel", "int8", "int4:group=8", "nf4:group=10", "q8_0", "int5:group=16"}) {
+      const auto qa = quantize(a.view(), parse_scheme(text_a), Role::left);
+      const auto qb = quantize(b.view(), parse_scheme(text_b), Role::right);
+      const auto y = multiply(qa, qb);
+      const auto da = qa.dequantized(), db = qb.dequantized();
+      for (std::size_t i = 0; i < a.rows(); ++i) {
+        for (std::size_t j = 0; j < b.cols(); ++j) {
+          double sum = 0, most = 0;
+          for (std::size_t l = 0; l < a.cols(); ++l) {
+            sum += double{da(i, l)} * db(l, j);
+            most += std::abs(double{da(i, l)} * db(l, j));
+          }
+          ASSERT_NEAR(y(i, j), sum, 1e-5 * most) << text_a << " x " << text_b;
+        }
+      }
+    }
+  }
+  EXPECT_THROW(
+      multiply(quantize(a.view(), parse_scheme("int8")), quantize(a.view(), parse_scheme("int8"))),
+      InputError);
+}
+
+}  // namespace
+}  // namespace zeropoint

@@ -1,0 +1,161 @@
+#include "zeropoint/quantize/scheme.hpp"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "zeropoint/core/error.hpp"
+
+#include "support/refusal.hpp"
+
+namespace zeropoint {
+namespace {
+
+using ::testing::HasSubstr;
+
+void expect_full(const std::string& text, const std::string& full) {
+  EXPECT_EQ(to_string(parse_scheme(text)), full);
+}
+
+TEST(Scheme, PrintsItselfInFull) {
+  expect_full("int8", "int8:affine:tensor:minmax:half-even:dynamic@onnx");
+  expect_full("int8:affine:tensor:cover=0.99",
+              "int8:affine:tensor:cover=0.99:half-even:dynamic@onnx");
+  expect_full("int4:sym:group=32:mse", "int4:sym:group=32:mse:half-even:dynamic@onnx");
+  expect_full("e4m3:channel", "e4m3:channel:minmax:half-even:dynamic@onnx");
+  expect_full("nf4:group=64", "nf4:group=64:minmax:dynamic@onnx");
+  expect_full("mxfp4", "mxfp4:scale-rule=floor:half-even");
+  expect_full("mxfp6:scale-rule=rceil:half-away", "mxfp6:scale-rule=rceil:half-away");
+  expect_full("q4_0", "q4_0");
+  expect_full("int8@onnxruntime", "int8:affine:tensor:minmax:half-even:dynamic@onnxruntime");
+  expect_full("uint8:stochastic=7:static:channel=1",
+              "uint8:affine:channel=1:minmax:stochastic=7:static@onnx");
+  expect_full("bf16", "bf16:tensor:unit:half-even:dynamic@onnx");
+  expect_full("int8@torch:operation=divide:sym",
+              "int8:sym:tensor:minmax:half-even:dynamic@torch:operation=divide");
+  expect_full("int8@report-code:cover=two-sided:cover=0.9",
+              "int8:affine:tensor:cover=0.9:half-even:dynamic@report-code:cover=two-sided");
+  expect_full("int8-narrow@ggml", "int8-narrow:sym:tensor:minmax:half-away:dynamic@ggml");
+  expect_full("lloyd4", "lloyd4@onnx");
+}
+
+// Every format with every word that it takes, in full and in short, comes back as it was.
+TEST(Scheme, RoundTrips) {
+  std::vector<std::string> texts;
+  const std::vector<std::string> words = {"",
+                                          ":sym",
+                                          ":affine",
+                                          ":channel",
+                                          ":channel=-1",
+                                          ":group=7",
+                                          ":block=4x8",
+                                          ":layer",
+                                          ":model",
+                                          ":mse",
+                                          ":kl",
+                                          ":sigma=2.5",
+                                          ":cover=0.999",
+                                          ":ema=0.1",
+                                          ":unit",
+                                          ":half-away",
+                                          ":floor",
+                                          ":truncate",
+                                          ":ceil",
+                                          ":stochastic",
+                                          ":static",
+                                          ":scale-rule=even",
+                                          ":operation=multiply",
+                                          ":cover=one-sided",
+                                          "@torch",
+                                          "@ggml",
+                                          "@fbgemm:sym",
+                                          "@gemmlowp:small-scale=one"};
+  int taken = 0;
+  for (const auto& row : formats()) {
+    for (const auto& word : words) {
+      const std::string text = row.name + word;
+      Scheme scheme;
+      try {
+        scheme = parse_scheme(text);
+      } catch (const InputError&) {
+        continue;  // does not go with the format
+      }
+      ++taken;
+      EXPECT_EQ(parse_scheme(to_string(scheme)), scheme) << text << " as " << to_string(scheme);
+      EXPECT_EQ(parse_scheme(short_form(scheme)), scheme) << text << " as " << short_form(scheme);
+      EXPECT_EQ(to_string(parse_scheme(to_string(scheme))), to_string(scheme));
+      EXPECT_LE(short_form(scheme).size(), to_string(scheme).size());
+    }
+  }
+  EXPECT_GT(taken, 800);
+}
+
+TEST(Scheme, UnknownWordsAreRefusedWithTheNearest) {
+  struct Row {
+    const char* text;
+    const char* said;
+  };
+  for (const Row& row : {Row{"int9x", "did you mean int9?"},
+                         Row{"in8", "did you mean int8?"},
+                         Row{"", "did you mean"},
+                         Row{"int8:affin", "did you mean affine?"},
+                         Row{"int8:chanel", "did you mean channel?"},
+                         Row{"int8:minmx", "did you mean minmax?"},
+                         Row{"int8@onyx", "did you mean onnx?"},
+                         Row{"int8:group", "group=N"},
+                         Row{"int8:group=0", "positive"},
+                         Row{"int8:group=x", "positive"},
+                         Row{"int8:block=4", "positive"},
+                         Row{"int8:tensor=3", "tensor"},
+                         Row{"int8:channel=x", "axis"},
+                         Row{"int8:cover=0.2", "above 0.5"},
+                         Row{"int8:sym:affine", "expected one symmetry"},
+                         Row{"int8:mse:kl", "expected one range"},
+                         Row{"int8:operation=add", "operation"},
+                         Row{"int8:sign=signed", "name says"},
+                         Row{"int8:unit", "need a scale"},
+                         Row{"int8:scale-rule=ceil", "scale-rule"},
+                         Row{"int8:stochastic=x", "SEED"},
+                         Row{"int8:sym=1", "alone"},
+                         Row{"e4m3:affine", "no zero point"},
+                         Row{"e4m3:mse", "even steps"},
+                         Row{"mxfp4:group=16", "rules of their own"},
+                         Row{"mxfp4:scale-rule=cell", "did you mean ceil?"},
+                         Row{"q4_0:half-away", "rules of their own"},
+                         Row{"q4_0@ggml", "rules of their own"},
+                         Row{"lloyd4:group=16", "fitted"},
+                         Row{"nf4:floor", "nearest level"},
+                         Row{"e8m0", "did you mean"},
+                         Row{"int1-narrow", ""}}) {
+    const auto said = testing::refusal([&] { parse_scheme(row.text); });
+    EXPECT_THAT(said, HasSubstr(row.said)) << row.text;
+    EXPECT_NE(said, "no refusal") << row.text;
+  }
+}
+
+TEST(Scheme, ConventionsDecideTheGridWhereTheNameDoesNot) {
+  EXPECT_EQ(parse_scheme("int8@ggml").format.grid.lo(), -127);
+  EXPECT_EQ(parse_scheme("int8@onnxruntime").format.grid.lo(), -128);
+  EXPECT_EQ(parse_scheme("int8:sym@onnxruntime").format.grid.lo(), -127);
+  EXPECT_EQ(parse_scheme("uint8:sym@onnxruntime").format.grid.hi(), 255);
+  EXPECT_EQ(parse_scheme("int8-narrow").format.grid.lo(), -127);
+  EXPECT_EQ(parse_scheme("uint4").format.grid.hi(), 15);
+}
+
+TEST(Scheme, PairsHaveOneForEachOperand) {
+  EXPECT_EQ(to_string(parse_scheme_pair("int8 x int4:sym:channel")),
+            "int8:affine:tensor:minmax:half-even:dynamic@onnx x "
+            "int4:sym:channel:minmax:half-even:dynamic@onnx");
+  EXPECT_EQ(to_string(parse_scheme_pair("mxfp4")), "mxfp4:scale-rule=floor:half-even");
+  EXPECT_THROW(parse_scheme_pair("int8 x "), InputError);
+}
+
+TEST(Scheme, EveryExampleAndEveryWordIsOne) {
+  for (const auto& example : scheme_examples()) EXPECT_NO_THROW(parse_scheme(example.scheme));
+  for (const auto& row : scheme_words()) EXPECT_FALSE(row.title.empty()) << row.word;
+}
+
+}  // namespace
+}  // namespace zeropoint
