@@ -13,8 +13,8 @@ namespace zeropoint {
 /// largest number M and its power of two 2^e ≤ M: floor(log2 m) − e (OCP Microscaling 1.0, 6.3);
 /// ceil(log2 m) − e; the first after m is rounded to the element's fraction bits; ceil(log2(m/M)).
 /// The last three are torchao's ScaleCalculationMode (to_mx in prototype/mx_formats/mx_tensor.py),
-/// rceil the exact one, as its float32 quotient rounds to none that its ceiling would not. A power
-/// beyond E8M0's −127 … 127 is that end's; a block of zeros gets −127.
+/// whose float32 quotient for rceil gives the same powers at every significand of m. A power beyond
+/// E8M0's −127 … 127 is that end's; a block of zeros gets −127.
 enum class ScaleRule { floor, ceil, even, rceil };
 /// Throws InputError naming the nearest.
 ScaleRule parse_scale_rule(std::string_view word);
