@@ -1,9 +1,7 @@
 #pragma once
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 
-#include "zeropoint/formats/block_format.hpp"
 #include "zeropoint/formats/float_format.hpp"
 
 namespace zeropoint {
@@ -22,20 +20,7 @@ struct FloatBits {
   /// The power of two of the largest number.
   static constexpr int kPower = static_cast<int>(kLargestCode >> kFractionBits) - kFormat.bias();
   static constexpr std::uint32_t kSmallestNormalBits = (kRebias + 1) << 23;
-  /// A power of two whose step is the smallest number: adding it rounds subnormals.
-  static constexpr std::uint32_t kMagicBits = (kRebias + 1 + kDrop) << 23;
   static constexpr float kSmallest = std::bit_cast<float>((kRebias + 1 - kFractionBits) << 23);
-
-  /// The code of a number of at least 0, rounded half to even; the largest if it is above.
-  static std::uint32_t saturated(float x) {
-    const std::uint32_t bits = std::min(std::bit_cast<std::uint32_t>(x), kLargestBits);
-    if (bits < kSmallestNormalBits) {
-      const float magic = std::bit_cast<float>(kMagicBits);
-      return std::bit_cast<std::uint32_t>(std::bit_cast<float>(bits) + magic) - kMagicBits;
-    }
-    const std::uint32_t odd = bits >> kDrop & 1;
-    return ((bits + (1U << (kDrop - 1)) - 1 + odd) >> kDrop) - (kRebias << kFractionBits);
-  }
 
   /// The number of a code without its sign, no NaN or infinity.
   static float number(std::uint32_t magnitude) {
@@ -46,18 +31,6 @@ struct FloatBits {
 
 using Fp16Bits = FloatBits<5, 10, FloatSpecials::ieee>;
 using E4m3Bits = FloatBits<4, 3, FloatSpecials::fn>;
-
-/// Writes a finite number as fp16; false if that is infinite.
-inline bool put_fp16_bits(float value, std::uint8_t* bytes) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t magnitude = bits & 0x7FFFFFFF;
-  if (magnitude >= Fp16Bits::kLargestBits + (1U << (Fp16Bits::kDrop - 1))) return false;
-  const std::uint32_t code =
-      Fp16Bits::saturated(std::bit_cast<float>(magnitude)) | (bits >> 16 & 0x8000);
-  bytes[0] = static_cast<std::uint8_t>(code);
-  bytes[1] = static_cast<std::uint8_t>(code >> 8);
-  return true;
-}
 
 inline float get_fp16_bits(const std::uint8_t* bytes) {
   const std::uint32_t code = bytes[0] | std::uint32_t{bytes[1]} << 8;
@@ -74,23 +47,6 @@ inline float get_fp16_bits(const std::uint8_t* bytes) {
 inline float e8m0_number(std::uint32_t byte) {
   if (byte == 0) return 0x1p-127F;
   return std::bit_cast<float>(byte == 255 ? 0x7FC00000 : byte << 23);
-}
-
-/// The E8M0 byte of an MX block by the bits of its largest magnitude: what block_mx.cpp's
-/// shared_power() says. `Element` has kPower, kFraction and kLargestBits.
-template <class Element>
-std::uint32_t e8m0_byte(std::uint32_t most, ScaleRule rule) {
-  int shift = 0;
-  if (most < 0x00800000) {  // a subnormal number below the smallest power gets byte 0 by any rule
-    most <<= 1;
-    shift = 1;
-  }
-  if (rule == ScaleRule::even) most += 1U << (22 - Element::kFraction);
-  int power = static_cast<int>(most >> 23) - shift;
-  const std::uint32_t fraction = most & 0x007FFFFF;
-  if (rule == ScaleRule::ceil) power += fraction != 0;
-  if (rule == ScaleRule::rceil) power += fraction > (Element::kLargestBits & 0x007FFFFF);
-  return static_cast<std::uint32_t>(std::clamp(power - Element::kPower, 0, 254));
 }
 
 }  // namespace zeropoint

@@ -36,7 +36,7 @@ float get_fp16(const std::uint8_t* bytes) {
 }
 
 struct Ends {
-  float min, max;
+  float min, max;  // of zeros of both signs, the first, as ggml's C has it
   float extremum;  // the number of largest magnitude, the first of them
 };
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "formats/block_ggml_vectors.cpp"
@@ -20,22 +21,38 @@ HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
 
-// Nibbles: value j low, value j + 16 high; of 5-bit codes the uppermost bits in a word before them.
-template <bool kFifthBit>
-HWY_INLINE void PutCodes(const std::uint8_t* HWY_RESTRICT codes, std::uint8_t* HWY_RESTRICT out) {
-  const Bytes d;
-  const BytesV nibble = hn::Set(d, 15);
-  const BytesV low = hn::And(hn::Load(d, codes), nibble);
-  const BytesV high = hn::ShiftLeft<4>(hn::And(hn::Load(d, codes + 16), nibble));
-  hn::StoreU(hn::Or(low, high), d, out + (kFifthBit ? 4 : 0));
-  if constexpr (kFifthBit) {
-    for (std::size_t part = 0; part < 4; ++part) {
-      std::uint64_t eight = 0;
-      std::memcpy(&eight, codes + 8 * part, sizeof eight);
-      // Bit 4 of byte i moves to bit 56 + i of the product.
-      out[part] =
-          static_cast<std::uint8_t>(((eight >> 4 & 0x0101010101010101) * 0x0102040810204080) >> 56);
+// The fifth bits of the codes of one vector, from value `first` on, into four bytes set to 0.
+HWY_INLINE void PutFifthBits(IntsV code, std::size_t first, std::uint8_t* out) {
+  const Ints di;
+  std::uint8_t bits[8] = {};
+  hn::StoreMaskBits(di, hn::Gt(code, hn::Set(di, 15)), bits);
+  out[first / 8] = static_cast<std::uint8_t>(out[first / 8] | bits[0] << (first % 8));
+}
+
+// The codes of 32 values, made by `code_of(values)`. Nibbles: value j low, value j + 16 high; of
+// 5-bit codes the uppermost bits in four bytes before them.
+template <bool kFifthBit, class CodeOf>
+HWY_INLINE void PutCodes(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT out,
+                         const CodeOf& code_of) {
+  const Floats d;
+  const Ints di;
+  const std::size_t lanes = hn::Lanes(d);
+  std::uint8_t* const nibbles = out + (kFifthBit ? 4 : 0);
+  if constexpr (kFifthBit) std::memset(out, 0, 4);
+  const auto pair = [&](std::size_t j) ZEROPOINT_INLINED {
+    IntsV low = code_of(hn::LoadU(d, x + j));
+    const IntsV high = code_of(hn::LoadU(d, x + j + 16));
+    if constexpr (kFifthBit) {
+      PutFifthBits(low, j, out);
+      PutFifthBits(high, j + 16, out);
+      low = hn::And(low, hn::Set(di, 15));
     }
+    return hn::BitCast(Words(), hn::Or(low, hn::ShiftLeft<4>(high)));  // the lowest 8 bits count
+  };
+  if constexpr (hn::MaxLanes(Floats()) == 8) {
+    StoreLowBytes(pair(0), pair(8), nibbles);
+  } else {
+    StoreLowBytes(pair(0), pair(lanes), pair(2 * lanes), pair(3 * lanes), nibbles);
   }
 }
 
@@ -66,23 +83,63 @@ HWY_INLINE IntsV CodesAt(const std::uint8_t* codes, std::uint32_t high, std::siz
   return hn::IfThenElse(is_set, hn::Or(code, hn::Set(di, 16)), code);
 }
 
+// 1 / scale, as reciprocal() has it.
+HWY_INLINE FloatsV Reciprocal(FloatsV scale) {
+  const Floats d;
+  const FloatsV inverse = hn::Div(hn::Set(d, 1.0F), scale);
+  const auto largest = hn::Set(d, std::numeric_limits<float>::max());
+  return hn::IfThenElseZero(hn::Le(hn::Abs(inverse), largest), inverse);
+}
+
+// The codes of a vector of numbers in fp16; the largest of their magnitudes goes into `seen`.
+HWY_INLINE void StoreFp16(FloatsV v, IntsV& seen, std::uint32_t* codes) {
+  const Ints di;
+  seen = hn::Max(seen, hn::BitCast(di, hn::Abs(v)));
+  hn::Store(Fp16::Code(v), Words(), codes);
+}
+
+// Whether all of what StoreFp16() has seen is a number in fp16.
+HWY_INLINE bool AreWithinFp16(IntsV seen) {
+  constexpr std::uint32_t kFrom = Fp16Bits::kLargestBits + (1U << (Fp16Bits::kDrop - 1));
+  const Ints di;
+  return hn::AllTrue(di, hn::Lt(seen, hn::Set(di, static_cast<std::int32_t>(kFrom))));
+}
+
+HWY_INLINE void PutTwoBytes(std::uint32_t code, std::uint8_t* out) {
+  out[0] = static_cast<std::uint8_t>(code);
+  out[1] = static_cast<std::uint8_t>(code >> 8);
+}
+
 bool EncodeQ8_0(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions&, float,
                 std::uint8_t* HWY_RESTRICT out) {
   const Floats d;
-  const Words dw;
+  const Ints di;
   const auto below_half = hn::Set(d, 0.49999997F);
-  for (std::size_t i = 0; i < count; i += kValues, out += 34) {
-    prefetch_ahead(x, i, kValues, count);
-    const std::uint32_t most = LargestBits(x + i, kValues);
-    const float scale = std::bit_cast<float>(most) / 127;
-    if (most >= kInfinityBits || !put_fp16_bits(scale, out)) return false;
-    const auto factor = hn::Set(d, reciprocal(scale));
-    StoreCodes(x + i, out + 2, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
-      // Ties away from 0: the number before a half carries every half, and nothing below one.
-      const FloatsV scaled = hn::Mul(v, factor);
-      const FloatsV shifted = hn::Add(scaled, hn::CopySign(below_half, scaled));
-      return hn::BitCast(dw, hn::ConvertTo(Ints(), shifted));
-    });
+  HWY_ALIGN std::int32_t most[kBatch];
+  HWY_ALIGN std::uint32_t scales[kBatch];
+  HWY_ALIGN float factors[kBatch];
+  for (std::size_t i = 0; i < count; i += kBatch * kValues) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
+    StoreMagnitudes<kValues>(x + i, blocks, most);
+    IntsV seen = hn::Zero(di);  // infinity and NaN are seen in the scales
+    for (std::size_t k = 0; k < blocks; k += hn::Lanes(d)) {
+      const auto largest = hn::BitCast(d, hn::Load(di, most + k));
+      const FloatsV scale = hn::Div(largest, hn::Set(d, 127.0F));
+      StoreFp16(scale, seen, scales + k);
+      hn::Store(Reciprocal(scale), d, factors + k);
+    }
+    if (!AreWithinFp16(seen)) return false;
+    for (std::size_t k = 0; k < blocks; ++k, out += 34) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
+      PutTwoBytes(scales[k], out);
+      const auto factor = hn::Set(d, factors[k]);
+      StoreCodes(x + i + k * kValues, out + 2, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
+        // Ties away from 0: the number before a half carries every half, and nothing below one.
+        const FloatsV scaled = hn::Mul(v, factor);
+        const FloatsV shifted = hn::Add(scaled, hn::CopySign(below_half, scaled));
+        return hn::BitCast(Words(), hn::ConvertTo(di, shifted));
+      });
+    }
   }
   return true;
 }
@@ -102,21 +159,34 @@ bool DecodeQ8_0(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float,
   return true;
 }
 
-// The number of largest magnitude, the first of them, by its magnitude.
-HWY_INLINE float SignedExtremum(const float* x, float most) {
+// The largest number of each block of a batch and the largest negated one, in turns; 0 behind
+// them up to whole vectors. False if a value is not finite; or so large that a sum of them is not,
+// which is beyond fp16 anyway.
+HWY_INLINE bool StoreEnds(const float* HWY_RESTRICT x, std::size_t blocks,
+                          float* HWY_RESTRICT ends) {
   const Floats d;
+  const Words dw;
   const std::size_t lanes = hn::Lanes(d);
-  const auto above = hn::Set(d, most);
-  const auto below = hn::Neg(above);
-  auto is_above = hn::Eq(hn::LoadU(d, x), above);
-  auto is_below = hn::Eq(hn::LoadU(d, x), below);
-  for (std::size_t j = lanes; j < kValues; j += lanes) {
-    is_above = hn::Or(is_above, hn::Eq(hn::LoadU(d, x + j), above));
-    is_below = hn::Or(is_below, hn::Eq(hn::LoadU(d, x + j), below));
+  WordsV seen = hn::Zero(dw);
+  for (std::size_t k = blocks & ~std::size_t{7}; k < blocks; k += lanes) {
+    hn::Store(hn::Zero(d), d, ends + 2 * k);
+    hn::Store(hn::Zero(d), d, ends + 2 * k + lanes);
   }
-  if (hn::AllFalse(d, is_below)) return most;
-  if (hn::AllFalse(d, is_above)) return -most;
-  return *std::find_if(x, x + kValues, [&](float v) { return std::abs(v) == most; });
+  for (std::size_t k = 0; k < blocks; ++k) {
+    const float* const block = x + k * kValues;
+    FloatsV high = hn::LoadU(d, block);
+    FloatsV low = high;
+    FloatsV sum = high;
+    for (std::size_t j = lanes; j < kValues; j += lanes) {
+      const FloatsV v = hn::LoadU(d, block + j);
+      high = hn::Max(high, v);
+      low = hn::Min(low, v);
+      sum = hn::Add(sum, v);
+    }
+    seen = hn::Or(seen, hn::BitCast(dw, hn::Sub(sum, sum)));  // 0, or NaN
+    StoreTwoLargest(d, high, hn::Neg(low), ends + 2 * k);
+  }
+  return hn::AllTrue(dw, hn::Eq(seen, hn::Zero(dw)));
 }
 
 template <int kHalf>
@@ -126,22 +196,42 @@ bool EncodeSymmetric(const float* HWY_RESTRICT x, std::size_t count,
   constexpr bool kFifthBit = kHalf == 16;
   const Floats d;
   const Ints di;
-  const Words dw;
   const auto shift = hn::Set(d, kHalf + 0.5F);
   const auto last = hn::Set(di, 2 * kHalf - 1);
-  HWY_ALIGN std::uint8_t codes[kValues];
-  for (std::size_t i = 0; i < count; i += kValues, out += kFifthBit ? 22 : 18) {
-    prefetch_ahead(x, i, kValues, count);
-    const std::uint32_t most = LargestBits(x + i, kValues);
-    if (most >= kInfinityBits) return false;
-    const float scale = SignedExtremum(x + i, std::bit_cast<float>(most)) / -kHalf;
-    if (!put_fp16_bits(scale, out)) return false;
-    const auto factor = hn::Set(d, reciprocal(scale));
-    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
-      const auto code = hn::ConvertTo(di, hn::MulAdd(v, factor, shift));
-      return hn::BitCast(dw, hn::Min(code, last));
-    });
-    PutCodes<kFifthBit>(codes, out + 2);
+  HWY_ALIGN float ends[2 * kBatch];
+  HWY_ALIGN float extrema[kBatch];
+  HWY_ALIGN std::uint32_t scales[kBatch];
+  HWY_ALIGN float factors[kBatch];
+  for (std::size_t i = 0; i < count; i += kBatch * kValues) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
+    if (!StoreEnds(x + i, blocks, ends)) return false;
+    for (std::size_t k = 0; k < blocks; k += hn::Lanes(d)) {
+      FloatsV high, low;
+      hn::LoadInterleaved2(d, ends + 2 * k, high, low);
+      hn::Store(hn::IfThenElse(hn::Gt(high, low), high, hn::Neg(low)), d, extrema + k);
+    }
+    for (std::size_t k = 0; k < blocks; ++k) {
+      const float most = ends[2 * k];
+      if (most != ends[2 * k + 1]) continue;  // else the first of both signs
+      const float* const block = x + i + k * kValues;
+      extrema[k] =
+          *std::find_if(block, block + kValues, [&](float v) { return std::abs(v) == most; });
+    }
+    IntsV seen = hn::Zero(di);
+    for (std::size_t k = 0; k < blocks; k += hn::Lanes(d)) {
+      const FloatsV scale = hn::Div(hn::Load(d, extrema + k), hn::Set(d, -kHalf));
+      StoreFp16(scale, seen, scales + k);
+      hn::Store(Reciprocal(scale), d, factors + k);
+    }
+    if (!AreWithinFp16(seen)) return false;
+    for (std::size_t k = 0; k < blocks; ++k, out += kFifthBit ? 22 : 18) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
+      PutTwoBytes(scales[k], out);
+      const auto factor = hn::Set(d, factors[k]);
+      PutCodes<kFifthBit>(x + i + k * kValues, out + 2, [&](FloatsV v) ZEROPOINT_INLINED {
+        return hn::Min(hn::ConvertTo(di, hn::MulAdd(v, factor, shift)), last);
+      });
+    }
   }
   return true;
 #else
@@ -170,56 +260,48 @@ bool DecodeSymmetric(const std::uint8_t* HWY_RESTRICT in, std::size_t count,
   return true;
 }
 
-// The ends of 32 values as block_ggml.cpp finds them: of zeros, the first. False if one of the
-// values is not finite.
-HWY_INLINE bool FindEnds(const float* x, float& min, float& max) {
-  const Floats d;
-  const Ints di;
-  const std::size_t lanes = hn::Lanes(d);
-  const auto magnitude = hn::Set(di, 0x7FFFFFFF);
-  const FloatsV first = hn::LoadU(d, x);
-  FloatsV low = first;
-  FloatsV high = first;
-  IntsV most = hn::And(hn::BitCast(di, first), magnitude);
-  for (std::size_t j = lanes; j < kValues; j += lanes) {
-    const FloatsV v = hn::LoadU(d, x + j);
-    low = hn::Min(low, v);
-    high = hn::Max(high, v);
-    most = hn::Max(most, hn::And(hn::BitCast(di, v), magnitude));
-  }
-  if (!hn::AllTrue(di, hn::Lt(most, hn::Set(di, static_cast<std::int32_t>(kInfinityBits))))) {
-    return false;
-  }
-  min = hn::GetLane(hn::MinOfLanes(d, low));
-  max = hn::GetLane(hn::MaxOfLanes(d, high));
-  if (min == 0) min = *std::find(x, x + kValues, 0.0F);
-  if (max == min) max = min;
-  return true;
-}
-
 template <int kMost>
 bool EncodeAffine(const float* HWY_RESTRICT x, std::size_t count, std::uint8_t* HWY_RESTRICT out) {
   constexpr bool kFifthBit = kMost == 31;
   const Floats d;
   const Ints di;
-  const Words dw;
   const auto half = hn::Set(d, 0.5F);
   const auto last = hn::Set(di, kMost);
-  HWY_ALIGN std::uint8_t codes[kValues];
-  for (std::size_t i = 0; i < count; i += kValues, out += kFifthBit ? 24 : 20) {
-    prefetch_ahead(x, i, kValues, count);
-    float min = 0;
-    float max = 0;
-    if (!FindEnds(x + i, min, max)) return false;
-    const float scale = (max - min) / kMost;
-    if (!put_fp16_bits(scale, out) || !put_fp16_bits(min, out + 2)) return false;
-    const auto factor = hn::Set(d, reciprocal(scale));
-    const auto least = hn::Set(d, min);
-    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
-      const auto sum = hn::Add(hn::Mul(hn::Sub(v, least), factor), half);
-      return hn::BitCast(dw, hn::Min(hn::ConvertTo(di, sum), last));
-    });
-    PutCodes<kFifthBit>(codes, out + 4);
+  HWY_ALIGN float ends[2 * kBatch];
+  HWY_ALIGN std::uint32_t scales[kBatch];
+  HWY_ALIGN std::uint32_t minima[kBatch];
+  HWY_ALIGN float factors[kBatch];
+  for (std::size_t i = 0; i < count; i += kBatch * kValues) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
+    if (!StoreEnds(x + i, blocks, ends)) return false;
+    for (std::size_t k = 0; k < blocks; ++k) {
+      if (ends[2 * k + 1] != 0) continue;
+      const float* const block = x + i + k * kValues;
+      ends[2 * k + 1] = -*std::find(block, block + kValues, 0.0F);  // the first 0's sign
+    }
+    IntsV seen = hn::Zero(di);
+    for (std::size_t k = 0; k < blocks; k += hn::Lanes(d)) {
+      FloatsV high, low;
+      hn::LoadInterleaved2(d, ends + 2 * k, high, low);
+      low = hn::Neg(low);
+      const auto range = hn::IfThenElseZero(hn::Gt(high, low), hn::Sub(high, low));
+      const FloatsV scale = hn::Div(range, hn::Set(d, kMost));
+      StoreFp16(scale, seen, scales + k);
+      StoreFp16(low, seen, minima + k);
+      hn::Store(Reciprocal(scale), d, factors + k);
+    }
+    if (!AreWithinFp16(seen)) return false;
+    for (std::size_t k = 0; k < blocks; ++k, out += kFifthBit ? 24 : 20) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
+      PutTwoBytes(scales[k], out);
+      PutTwoBytes(minima[k], out + 2);
+      const auto factor = hn::Set(d, factors[k]);
+      const auto least = hn::Set(d, -ends[2 * k + 1]);
+      PutCodes<kFifthBit>(x + i + k * kValues, out + 4, [&](FloatsV v) ZEROPOINT_INLINED {
+        const auto sum = hn::Add(hn::Mul(hn::Sub(v, least), factor), half);
+        return hn::Min(hn::ConvertTo(di, sum), last);
+      });
+    }
   }
   return true;
 }

@@ -12,63 +12,13 @@
 
 #include "core/prefetch.hpp"
 #include "formats/block_bits.hpp"
+#include "formats/block_packing-inl.hpp"
 #include "formats/block_rows.hpp"
 #include "formats/block_vectors-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
-
-// Elements that are floats.
-template <class F>
-struct FloatElement : F {
-  static constexpr std::uint32_t kSign = F::kFormat.sign_bit();
-
-  // As F::saturated(), with the sign.
-  static HWY_INLINE WordsV Code(FloatsV v) {
-    const Words d;
-    const Floats df;
-    const WordsV bits = hn::BitCast(d, v);
-    const WordsV sign = hn::AndNot(hn::Set(d, 0x7FFFFFFF), bits);
-    const WordsV kept = hn::Min(hn::Xor(bits, sign), hn::Set(d, F::kLargestBits));
-    const WordsV odd = hn::And(hn::ShiftRight<F::kDrop>(kept), hn::Set(d, 1));
-    const WordsV sum = hn::Add(kept, hn::Set(d, (1U << (F::kDrop - 1)) - 1 - (F::kRebias << 23)));
-    const WordsV normal = hn::ShiftRight<F::kDrop>(hn::Add(sum, odd));
-    const WordsV magic = hn::Set(d, F::kMagicBits);
-    const WordsV small =
-        hn::Sub(hn::BitCast(d, hn::Add(hn::BitCast(df, kept), hn::BitCast(df, magic))), magic);
-    const auto is_small = hn::Lt(kept, hn::Set(d, F::kSmallestNormalBits));
-    return hn::Or(hn::IfThenElse(is_small, small, normal), hn::ShiftRight<32 - F::kBits>(sign));
-  }
-
-  static HWY_INLINE FloatsV Number(IntsV code) {
-    const Words d;
-    const Floats df;
-    const Ints di;
-    const WordsV sign =
-        hn::ShiftLeft<32 - F::kBits>(hn::And(hn::BitCast(d, code), hn::Set(d, kSign)));
-    const IntsV magnitude = hn::And(code, hn::Set(di, static_cast<std::int32_t>(kSign) - 1));
-    const auto small = hn::Mul(hn::ConvertTo(df, magnitude), hn::Set(df, F::kSmallest));
-    const IntsV normal = hn::Add(hn::ShiftLeft<F::kDrop>(magnitude),
-                                 hn::Set(di, static_cast<std::int32_t>(F::kRebias << 23)));
-    const auto is_small = hn::Lt(magnitude, hn::Set(di, 1 << F::kFraction));
-    IntsV bits = hn::IfThenElse(is_small, hn::BitCast(di, small), normal);
-    if constexpr (F::kFormat.has_nan()) {
-      const auto is_special =
-          hn::Gt(magnitude, hn::Set(di, static_cast<std::int32_t>(F::kLargestCode)));
-      IntsV special = hn::Set(di, 0x7FC00000);
-      if constexpr (F::kFormat.has_infinity()) {
-        const auto infinity = static_cast<std::int32_t>(F::kFormat.infinity_code());
-        const auto is_infinity = hn::Eq(magnitude, hn::Set(di, infinity));
-        special = hn::IfThenElse(is_infinity, hn::Set(di, 0x7F800000), special);
-      }
-      bits = hn::IfThenElse(is_special, special, bits);
-    }
-    return hn::BitCast(df, hn::Or(hn::BitCast(d, bits), sign));
-  }
-
-  static HWY_INLINE FloatsV NumberAt(const std::uint8_t* codes) { return Number(LoadCodes(codes)); }
-};
 
 // An int8 in units of 1/64.
 struct IntElement {
@@ -90,106 +40,60 @@ struct IntElement {
   }
 };
 
-using E4m3 = FloatElement<E4m3Bits>;
 using E5m2 = FloatElement<FloatBits<5, 2, FloatSpecials::ieee>>;
 using E3m2 = FloatElement<FloatBits<3, 2, FloatSpecials::finite>>;
 using E2m3 = FloatElement<FloatBits<2, 3, FloatSpecials::finite>>;
 using E2m1 = FloatElement<FloatBits<2, 1, FloatSpecials::finite>>;
 
-// Pairs of nibbles.
-HWY_INLINE BytesV PackNibbles(const std::uint8_t* HWY_RESTRICT codes) {
-  const Bytes d;
-  const hn::Repartition<std::uint16_t, Bytes> dh;
-  const auto pairs = [&](const std::uint8_t* from) ZEROPOINT_INLINED {
-    const auto two = hn::BitCast(dh, hn::Load(d, from));
-    return hn::BitCast(d, hn::Or(two, hn::ShiftRight<4>(two)));
-  };
-  return hn::ConcatEven(d, pairs(codes + 16), pairs(codes));
-}
+// How a rule gets a power of two from the bits of a magnitude: what is added to them before the
+// exponent is read, and the fraction above which it is one more.
+struct RuleBits {
+  std::int32_t added, threshold;
+};
 
-// Four codes of 6 bits in each word, in its lower 24 bits.
-HWY_INLINE BytesV PackSixes(const std::uint8_t* codes) {
-  const Bytes d;
-  const hn::Repartition<std::uint32_t, Bytes> dw;
-  const auto four = hn::BitCast(dw, hn::Load(d, codes));
-  const auto part = [&](auto moved, std::uint32_t mask)
-                        HWY_ATTR { return hn::And(moved, hn::Set(dw, mask)); };
-  const auto low = hn::Or(part(four, 0x3F), part(hn::ShiftRight<2>(four), 0xFC0));
-  const auto high =
-      hn::Or(part(hn::ShiftRight<4>(four), 0x3F000), part(hn::ShiftRight<6>(four), 0xFC0000));
-  return hn::BitCast(d, hn::Or(low, high));
-}
-
-// Its inverse; bits above the 24 do not count.
-HWY_INLINE BytesV UnpackSixes(BytesV packed) {
-  const Bytes d;
-  const hn::Repartition<std::uint32_t, Bytes> dw;
-  const auto four = hn::BitCast(dw, packed);
-  const auto part = [&](auto moved, std::uint32_t mask)
-                        HWY_ATTR { return hn::And(moved, hn::Set(dw, mask)); };
-  const auto low = hn::Or(part(four, 0x3F), part(hn::ShiftLeft<2>(four), 0x3F00));
-  const auto high =
-      hn::Or(part(hn::ShiftLeft<4>(four), 0x3F0000), part(hn::ShiftLeft<6>(four), 0x3F000000));
-  return hn::BitCast(d, hn::Or(low, high));
-}
-
-// Where bytes come from; 0x80: 0.
-alignas(16) constexpr std::uint8_t kGather[16] = {0,  1,  2,  4,  5,    6,    8,    9,
-                                                  10, 12, 13, 14, 0x80, 0x80, 0x80, 0x80};
-alignas(16) constexpr std::uint8_t kGatherTop[16] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-                                                     0x80, 0x80, 0x80, 0x80, 0,    1,    2,    4};
-alignas(16) constexpr std::uint8_t kGatherRest[16] = {
-    5, 6, 8, 9, 10, 12, 13, 14, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
-alignas(16) constexpr std::uint8_t kScatter[16] = {1, 2, 3, 0, 4,  5,  6,  0,
-                                                   7, 8, 9, 0, 10, 11, 12, 0};
-alignas(16) constexpr std::uint8_t kScatterTop[16] = {4,  5,  6,  0, 7,  8,  9,  0,
-                                                      10, 11, 12, 0, 13, 14, 15, 0};
-
-template <int kBits>
-HWY_INLINE void PutElements(const std::uint8_t* HWY_RESTRICT codes,
-                            std::uint8_t* HWY_RESTRICT out) {
-  const Bytes d;
-  if constexpr (kBits == 8) {
-    hn::StoreU(hn::Load(d, codes), d, out);
-    hn::StoreU(hn::Load(d, codes + 16), d, out + 16);
-  } else if constexpr (kBits == 4) {
-    hn::StoreU(PackNibbles(codes), d, out);
-  } else {
-    static_assert(kBits == 6);
-    const BytesV first = PackSixes(codes);
-    const BytesV second = PackSixes(codes + 16);
-    const auto moved = [&](BytesV from, const std::uint8_t* where)
-                           HWY_ATTR { return hn::TableLookupBytesOr0(from, hn::Load(d, where)); };
-    hn::StoreU(hn::Or(moved(first, kGather), moved(second, kGatherTop)), d, out);
-    const hn::Half<Bytes> half;
-    hn::StoreU(hn::LowerHalf(half, moved(second, kGatherRest)), half, out + 16);
+template <class E>
+RuleBits BitsOf(ScaleRule rule) {
+  constexpr std::int32_t kNever = 0x007FFFFF;
+  switch (rule) {
+    case ScaleRule::ceil:
+      return {0, 0};
+    case ScaleRule::even:
+      return {1 << (22 - E::kFraction), kNever};
+    case ScaleRule::rceil:
+      return {0, static_cast<std::int32_t>(E::kLargestBits & 0x007FFFFF)};
+    case ScaleRule::floor:
+      break;
   }
+  return {0, kNever};
 }
 
-template <int kBits>
-HWY_INLINE void StoreNibbles(BytesV packed, std::uint8_t* HWY_RESTRICT codes) {
-  const Bytes d;
-  const BytesV low = hn::And(packed, hn::Set(d, 15));
-  const BytesV high = hn::ShiftRight<4>(packed);
-  hn::Store(hn::InterleaveLower(d, low, high), d, codes);
-  if constexpr (kBits == 4) hn::Store(hn::InterleaveUpper(d, low, high), d, codes + 16);
-}
-
-// 32 codes of a block that begins with its scale's byte; of 8 bits, where they lie.
-template <int kBits>
-HWY_INLINE const std::uint8_t* GetElements(const std::uint8_t* HWY_RESTRICT block,
-                                           std::uint8_t* HWY_RESTRICT codes) {
-  if constexpr (kBits == 8) return block + 1;
-  const Bytes d;
-  if constexpr (kBits == 4) StoreNibbles<4>(hn::LoadU(d, block + 1), codes);
-  if constexpr (kBits == 6) {
-    const auto words = [&](const std::uint8_t* from, const std::uint8_t* where) ZEROPOINT_INLINED {
-      return UnpackSixes(hn::TableLookupBytes(hn::LoadU(d, from), hn::Load(d, where)));
-    };
-    hn::Store(words(block, kScatter), d, codes);
-    hn::Store(words(block + 9, kScatterTop), d, codes + 16);
+// The E8M0 bytes of a batch: what block_mx.cpp's shared_power() says; and by which power of two the
+// values are multiplied. False if a magnitude is not finite.
+template <class E>
+HWY_INLINE bool ScalesOf(std::int32_t* HWY_RESTRICT most, std::size_t blocks, RuleBits rule,
+                         float* HWY_RESTRICT factors) {
+  const Ints di;
+  const Floats d;
+  const IntsV one = hn::Set(di, 1);
+  const IntsV fraction = hn::Set(di, 0x007FFFFF);
+  IntsV seen = hn::Zero(di);
+  for (std::size_t k = 0; k < blocks; k += hn::Lanes(di)) {
+    const IntsV given = hn::Load(di, most + k);
+    seen = hn::Max(seen, given);
+    // A subnormal number is moved up once. What stays below the smallest power gets byte 0.
+    const auto is_small = hn::Lt(given, hn::Set(di, 0x00800000));
+    const IntsV bits = hn::IfThenElse(is_small, hn::Add(given, given), given);
+    const IntsV exponent = hn::ShiftRight<23>(hn::Add(bits, hn::Set(di, rule.added)));
+    const auto is_more = hn::Gt(hn::And(bits, fraction), hn::Set(di, rule.threshold));
+    const IntsV more = hn::Sub(hn::IfThenElseZero(is_more, one), hn::IfThenElseZero(is_small, one));
+    const IntsV power = hn::Sub(hn::Add(exponent, more), hn::Set(di, E::kPower));
+    const IntsV byte = hn::Min(hn::Max(power, hn::Zero(di)), hn::Set(di, 254));
+    const IntsV inverse = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), byte));
+    const IntsV factor = hn::Max(inverse, hn::Set(di, 0x00400000));  // 2^-127 is subnormal
+    hn::Store(byte, di, most + k);
+    hn::Store(hn::BitCast(d, factor), d, factors + k);
   }
-  return codes;
+  return AreFinite(seen);
 }
 
 template <class E>
@@ -197,19 +101,24 @@ bool EncodeMx(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions
               std::uint8_t* HWY_RESTRICT out) {
   if (options.rounding != Rounding::half_even) return false;
   const Floats d;
+  const RuleBits rule = BitsOf<E>(options.scale_rule);
+  HWY_ALIGN std::int32_t most[kBatch];  // then the scales' bytes
+  HWY_ALIGN float factors[kBatch];
   HWY_ALIGN std::uint8_t codes[kValues];
-  for (std::size_t i = 0; i < count; i += kValues, out += 1 + 4 * E::kBits) {
-    prefetch_ahead(x, i, kValues, count);
-    const std::uint32_t most = LargestBits(x + i, kValues);
-    if (most >= kInfinityBits) return false;
-    const std::uint32_t byte = e8m0_byte<E>(most, options.scale_rule);
-    out[0] = static_cast<std::uint8_t>(byte);
-    // A power of two: as the division by its reciprocal is.
-    const auto factor = hn::Set(d, e8m0_number(254 - byte));
-    StoreCodes(x + i, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
-      return E::Code(hn::Mul(v, factor));
-    });
-    PutElements<E::kBits>(codes, out + 1);
+  for (std::size_t i = 0; i < count; i += kBatch * kValues) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kValues);
+    StoreMagnitudes<kValues>(x + i, blocks, most);
+    if (!ScalesOf<E>(most, blocks, rule, factors)) return false;
+    for (std::size_t k = 0; k < blocks; ++k, out += 1 + 4 * E::kBits) {
+      prefetch_ahead(x, i + k * kValues, kValues, count);
+      // A power of two: as the division by its reciprocal is.
+      const auto factor = hn::Set(d, factors[k]);
+      out[0] = static_cast<std::uint8_t>(most[k]);
+      StoreCodes(x + i + k * kValues, codes, [&](FloatsV v, std::size_t) ZEROPOINT_INLINED {
+        return E::Code(hn::Mul(v, factor));
+      });
+      PutElements<E::kBits>(codes, out + 1);
+    }
   }
   return true;
 }
@@ -233,51 +142,62 @@ bool DecodeMx(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* HWY
 constexpr std::size_t kNvBlock = 16;
 constexpr std::size_t kNvBytes = 9;
 
-// The scale of a block of NVFP4, whose byte is written; false if a value is not finite.
-HWY_INLINE bool PutNvScale(const float* x, float tensor_scale, std::uint8_t* out, float& scale) {
-  const std::uint32_t most = LargestBits(x, kNvBlock);
-  out[0] = static_cast<std::uint8_t>(
-      E4m3Bits::saturated(std::bit_cast<float>(most) / 6.0F / tensor_scale));
-  scale = E4m3Bits::number(out[0]) * tensor_scale;
-  return most < kInfinityBits;
+// The e4m3 bytes of a batch, and the scales. False if a magnitude is not finite.
+HWY_INLINE bool NvScalesOf(std::int32_t* HWY_RESTRICT most, std::size_t blocks, float tensor_scale,
+                           float* HWY_RESTRICT scales) {
+  const Ints di;
+  const Floats d;
+  const auto whole = hn::Set(d, tensor_scale);
+  IntsV seen = hn::Zero(di);
+  for (std::size_t k = 0; k < blocks; k += hn::Lanes(di)) {
+    const IntsV given = hn::Load(di, most + k);
+    seen = hn::Max(seen, given);
+    const auto wanted = hn::Div(hn::Div(hn::BitCast(d, given), hn::Set(d, 6.0F)), whole);
+    const IntsV byte = hn::And(hn::BitCast(di, E4m3::Code(wanted)), hn::Set(di, 0xFF));
+    hn::Store(byte, di, most + k);
+    hn::Store(hn::Mul(E4m3::Number(byte), whole), d, scales + k);
+  }
+  return AreFinite(seen);
 }
 
-// Two blocks at once.
-HWY_INLINE bool EncodeNvPair(const float* HWY_RESTRICT x, float tensor_scale,
-                             std::uint8_t* HWY_RESTRICT out) {
+// Codes of one block, or of two at once.
+HWY_INLINE void PutNvCodes(const float* HWY_RESTRICT x, const float* scales, std::size_t blocks,
+                           std::uint8_t* HWY_RESTRICT out) {
   const Floats d;
-  float scales[2];
-  if (!PutNvScale(x, tensor_scale, out, scales[0]) ||
-      !PutNvScale(x + kNvBlock, tensor_scale, out + kNvBytes, scales[1])) {
-    return false;
-  }
   HWY_ALIGN std::uint8_t codes[kValues];
   HWY_ALIGN std::uint8_t packed[kNvBlock];
+  const auto first_scale = hn::Set(d, scales[0]);
+  const auto second_scale = hn::Set(d, scales[blocks - 1]);
   StoreCodes(x, codes, [&](FloatsV v, std::size_t first) ZEROPOINT_INLINED {
-    return E2m1::Code(hn::Div(v, hn::Set(d, scales[first / kNvBlock])));
+    return E2m1::Code(hn::Div(v, first < kNvBlock ? first_scale : second_scale));
   });
   hn::Store(PackNibbles(codes), Bytes(), packed);
-  for (std::size_t half = 0; half < 2; ++half) {
+  for (std::size_t k = 0; k < blocks; ++k) {
     // A scale of 0 leaves nothing of its block.
-    if (scales[half] == 0) std::memset(packed + 8 * half, 0, 8);
-    std::memcpy(out + kNvBytes * half + 1, packed + 8 * half, 8);
+    if (scales[k] == 0) std::memset(packed + 8 * k, 0, 8);
+    std::memcpy(out + kNvBytes * k + 1, packed + 8 * k, 8);
   }
-  return true;
 }
 
 bool EncodeNvfp4(const float* HWY_RESTRICT x, std::size_t count, const BlockOptions&,
                  float tensor_scale, std::uint8_t* HWY_RESTRICT out) {
-  std::size_t i = 0;
-  for (; i + kValues <= count; i += kValues, out += 2 * kNvBytes) {
-    prefetch_ahead(x, i, kValues, count);
-    if (!EncodeNvPair(x + i, tensor_scale, out)) return false;
+  HWY_ALIGN std::int32_t most[kBatch];  // then the scales' bytes
+  HWY_ALIGN float scales[kBatch];
+  for (std::size_t i = 0; i < count; i += kBatch * kNvBlock) {
+    const std::size_t blocks = std::min(kBatch, (count - i) / kNvBlock);
+    StoreMagnitudes<kNvBlock>(x + i, blocks, most);
+    if (!NvScalesOf(most, blocks, tensor_scale, scales)) return false;
+    for (std::size_t k = 0; k < blocks; ++k) out[k * kNvBytes] = static_cast<std::uint8_t>(most[k]);
+    std::size_t k = 0;
+    for (; k + 2 <= blocks; k += 2, out += 2 * kNvBytes) {
+      prefetch_ahead(x, i + k * kNvBlock, kValues, count);
+      PutNvCodes(x + i + k * kNvBlock, scales + k, 2, out);
+    }
+    if (k == blocks) continue;
+    float last[kValues] = {};
+    std::copy_n(x + i + k * kNvBlock, kNvBlock, last);
+    PutNvCodes(last, scales + k, 1, out);
   }
-  if (i == count) return true;
-  float last[kValues] = {};
-  std::uint8_t two[2 * kNvBytes];
-  std::copy_n(x + i, kNvBlock, last);
-  if (!EncodeNvPair(last, tensor_scale, two)) return false;
-  std::copy_n(two, kNvBytes, out);
   return true;
 }
 

@@ -21,8 +21,8 @@
 namespace zeropoint {
 namespace {
 
-constexpr std::size_t kRun = 96;   // values of a run: whole blocks of every format
-constexpr std::size_t kPart = 48;  // an odd number of NVFP4's blocks
+constexpr std::size_t kRun = 2144;  // values of a run: whole blocks, a batch of them and a rest
+constexpr std::size_t kPart = 48;   // an odd number of NVFP4's blocks
 
 bool is_ggml(const BlockFormat& format) { return format.name.starts_with('q'); }
 
@@ -46,7 +46,7 @@ std::vector<std::vector<float>> runs(bool for_ggml) {
     for (float& value : x) value = draw();
     list.push_back(x);
   };
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 8; ++i) {
     for (const float scale : {1.0F, 1e-3F, 3e4F / 8, 1e-7F, 1e-20F, 1e-38F, 1e-41F}) {
       add([&] { return normal(random) * scale; });
     }
@@ -58,6 +58,16 @@ std::vector<std::vector<float>> runs(bool for_ggml) {
     add([&] { return std::max(normal(random), 0.0F); });
     add([&] { return (random() & 1) != 0 ? 0.0F : -0.0F; });
     add([&] { return (random() & 7) != 0 ? 0.0F : 1e-45F; });
+    // Halves and their neighbours, in units of the scale: each block's largest is 127, 8, 7, 15.
+    for (const float largest : {127.0F, 8.0F, -8.0F, 16.0F, 7.0F, 15.0F}) {
+      add([&] {
+        const auto most = static_cast<std::int64_t>(std::abs(largest)) - 1;
+        const float half = static_cast<float>(testing::integer_between(random, -most, most)) + 0.5F;
+        const float toward[] = {-1000, half, 1000};
+        return std::nextafter(half, toward[random() % 3]);
+      });
+      for (std::size_t k = 0; k < kRun; k += 16) list.back()[k] = largest;
+    }
     // Wide: elements far below their block's scale, down to what becomes 0.
     add([&] {
       return std::ldexp(normal(random),
@@ -156,52 +166,62 @@ TEST(BlockVectors, DecodeAnyBytesAsTheDefinition) {
 
 TEST(BlockVectors, LeaveToTheDefinitionWhatIsNotFiniteOrRoundedOtherwise) {
   const float inf = std::numeric_limits<float>::infinity();
+  constexpr std::size_t kShort = 96;
   for (const auto& format : block_formats()) {
     SCOPED_TRACE(std::string(format.name));
     testing::on_every_target([&] {
-      std::vector<std::uint8_t> blocks(kRun * 2);
+      std::vector<std::uint8_t> blocks(kShort * 2);
       for (const float odd : {inf, -inf, std::nanf(""), -std::nanf("")}) {
-        for (std::size_t at = 0; at < kRun; ++at) {
-          std::vector<float> x(kRun, 1.0F);
+        for (std::size_t at = 0; at < kShort; ++at) {
+          std::vector<float> x(kShort, 1.0F);
           x[at] = odd;
-          ASSERT_FALSE(format.fast_encode(x.data(), kRun, {}, 1, blocks.data())) << at;
+          ASSERT_FALSE(format.fast_encode(x.data(), kShort, {}, 1, blocks.data())) << at;
         }
       }
-      const std::vector<float> x(kRun, 1.0F);
+      const std::vector<float> x(kShort, 1.0F);
       if (format.has_scale_rule) {
         const BlockOptions options{.rounding = Rounding::floor};
-        ASSERT_FALSE(format.fast_encode(x.data(), kRun, options, 1, blocks.data()));
+        ASSERT_FALSE(format.fast_encode(x.data(), kShort, options, 1, blocks.data()));
       }
     });
   }
 }
 
-// Every half of a scale's step in fp16 and its neighbours, by the smallest blocks there are.
-TEST(BlockVectors, BitsOfSmallFloatsAreThoseOfTheirDefinition) {
+// Every half between two fp16 and its neighbours: the minimum of a constant block of q4_1.
+TEST(BlockVectors, ScalesAreRoundedToFp16AsTheDefinitionDoes) {
   const auto& fp16 = float_format("fp16");
-  const auto& e4m3 = float_format("e4m3");
-  const auto check_one = [&](float x) {
-    std::uint8_t bytes[2] = {};
-    const bool is_finite = put_fp16_bits(x, bytes);
-    const std::uint32_t expected = encode(fp16, x);
-    ASSERT_EQ(is_finite, (expected & 0x7FFF) != 0x7C00) << x;
-    if (is_finite) {
-      ASSERT_EQ(bytes[0] | bytes[1] << 8, static_cast<int>(expected)) << x;
-    }
-    if (!std::signbit(x)) {
-      ASSERT_EQ(E4m3Bits::saturated(x), encode(e4m3, x, Overflow::saturate)) << x;
-    }
-  };
-  for (std::uint32_t code = 0; code < 0x7C00; ++code) {
+  const auto& q4_1 = block_format("q4_1");
+  std::vector<float> minima;
+  for (std::uint32_t code = 0; code < 0x7BFF; ++code) {
     const auto below = static_cast<float>(decode(fp16, code).value);
-    const auto above = code < 0x7BFF ? static_cast<float>(decode(fp16, code + 1).value) : 65536.0F;
+    const auto above = static_cast<float>(decode(fp16, code + 1).value);
     const float middle = (below + above) / 2;
     for (const float x : {below, std::nextafter(middle, 0.0F), middle,
                           std::nextafter(middle, 1e30F), std::nextafter(below, 0.0F)}) {
-      check_one(x);
-      check_one(-x);
+      minima.push_back(x);
+      minima.push_back(-x);
     }
   }
+  minima.push_back(std::nextafter(65520.0F, 0.0F));
+  std::vector<float> x;
+  for (const float value : minima) x.insert(x.end(), 32, value);
+  testing::on_every_target([&] {
+    std::vector<std::uint8_t> blocks(minima.size() * q4_1.bytes);
+    const bool is_done = q4_1.fast_encode(x.data(), x.size(), {}, 1, blocks.data());
+    ASSERT_EQ(is_done, has_vectors());
+    for (std::size_t k = 0; is_done && k < minima.size(); ++k) {
+      const auto* block = blocks.data() + k * q4_1.bytes;
+      ASSERT_EQ(block[0] | block[1] << 8, 0);
+      ASSERT_EQ(block[2] | block[3] << 8, static_cast<int>(encode(fp16, minima[k]))) << minima[k];
+    }
+    const std::vector<float> beyond(32, 65520.0F);
+    ASSERT_FALSE(q4_1.fast_encode(beyond.data(), 32, {}, 1, blocks.data()));
+  });
+}
+
+TEST(BlockVectors, BitsOfSmallFloatsAreThoseOfTheirDefinition) {
+  const auto& fp16 = float_format("fp16");
+  const auto& e4m3 = float_format("e4m3");
   for (std::uint32_t code = 0; code < 0x10000; ++code) {
     const std::uint8_t bytes[2] = {static_cast<std::uint8_t>(code),
                                    static_cast<std::uint8_t>(code >> 8)};

@@ -12,7 +12,9 @@ namespace zeropoint {
 /// How an MX block's power of two follows from its largest magnitude m, with the element format's
 /// largest number M and its power of two 2^e ≤ M: floor(log2 m) − e (OCP Microscaling 1.0, 6.3);
 /// ceil(log2 m) − e; the first after m is rounded to the element's fraction bits; ceil(log2(m/M)).
-/// The last three are torchao's ScaleCalculationMode.
+/// The last three are torchao's ScaleCalculationMode (to_mx in prototype/mx_formats/mx_tensor.py),
+/// whose float32 quotient for rceil gives the same powers at every significand of m. A power beyond
+/// E8M0's −127 … 127 is that end's; a block of zeros gets −127.
 enum class ScaleRule { floor, ceil, even, rceil };
 /// Throws InputError naming the nearest.
 ScaleRule parse_scale_rule(std::string_view word);
@@ -81,7 +83,9 @@ float tensor_scale(const BlockFormat& format, MatrixView<const float> x);
 /// beyond fp16, unless options.non_finite says otherwise.
 void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                    MatrixView<const float> x, float tensor_scale, std::span<std::uint8_t> blocks);
-/// The numbers of any bytes. Throws InputError as encode_blocks does for sizes and `tensor_scale`.
+/// The numbers of any bytes: a code's number times its scale, rounded to float32; infinite beyond
+/// it, as FLT_MAX becomes by scale rules other than floor. Throws InputError as encode_blocks does
+/// for sizes and `tensor_scale`.
 void decode_blocks(const BlockFormat& format, std::span<const std::uint8_t> blocks,
                    float tensor_scale, MatrixView<float> x);
 
