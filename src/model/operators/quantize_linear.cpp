@@ -80,11 +80,14 @@ Value to_floats_of(std::vector<Real> x, const Value* zero_point, const Granulari
                    ElementType type, ElementType precision, const Shape& shape, bool saturate) {
   if (zero_point != nullptr) {
     const auto zero_points = to_reals<Real>(*zero_point);
+    // ONNX's reference implementation makes +0 of -0 + 0 in 4-bit floats, and leaves zero points of
+    // 8-bit floats out, which are 0 there.
+    const bool always = info(type).bits < 8;
     granularity.for_each_run(
         [&](std::size_t at, std::size_t parameter, std::size_t count, bool each) {
           for (std::size_t i = 0; i < count; ++i) {
             const Real z = zero_points[parameter + (each ? i : 0)];
-            if (z != 0) x[at + i] += z;  // −0 stays
+            if (z != 0 || always) x[at + i] += z;
           }
         });
     round_to(precision, x);
