@@ -176,7 +176,7 @@ TEST(BlockEdges, WhatIsNotFiniteIsNamed) {
 TEST(BlockEdges, WhatIsNotFiniteMakesItsBlockNaNIfAskedTo) {
   for (const auto& format : block_formats()) {
     SCOPED_TRACE(std::string(format.name));
-    const BlockOptions options{.non_finite = NonFinite::propagate};
+    const BlockOptions options{.non_finite = BlockNonFinite::propagate};
     std::vector<float> x(160, 1.5F);
     const auto without = bytes_of(format, x, 160, options);
     for (const float odd : {kInf, -kInf, std::nanf("")}) {
@@ -206,7 +206,7 @@ TEST(BlockEdges, ScalesBeyondFp16) {
     EXPECT_THAT(testing::refusal([&] { bytes_of(format, x, 70); }),
                 AllOf(HasSubstr("within fp16"), HasSubstr("row 0, column 64")));
     x[66] = -3e38F;  // their difference is beyond float32, too
-    const auto bytes = bytes_of(format, x, 70, {.non_finite = NonFinite::propagate});
+    const auto bytes = bytes_of(format, x, 70, {.non_finite = BlockNonFinite::propagate});
     const unsigned scale = bytes[2 * format.bytes] | bytes[2 * format.bytes + 1] << 8;
     EXPECT_EQ(scale & 0x7FFF, 0x7C00U);
   }
