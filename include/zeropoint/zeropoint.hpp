@@ -9,6 +9,7 @@
 #include "zeropoint/core/rounding.hpp"
 #include "zeropoint/formats/float_format.hpp"
 #include "zeropoint/formats/integer_grid.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/gemm/kernels.hpp"
 #include "zeropoint/gemm/operand.hpp"
