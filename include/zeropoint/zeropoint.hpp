@@ -14,6 +14,7 @@
 #include "zeropoint/formats/format.hpp"
 #include "zeropoint/formats/integer_grid.hpp"
 #include "zeropoint/formats/packed_codes.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/gemm/kernels.hpp"
 #include "zeropoint/gemm/operand.hpp"
