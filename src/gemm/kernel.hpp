@@ -45,8 +45,10 @@ struct TileFinish {
   std::ptrdiff_t out_row = 0;    ///< elements from row to row
   const float* scale = nullptr;  ///< one a column of the panel
   const float* bias = nullptr;   ///< the same, or nullptr: nothing is added
-  float lo = 0, hi = 0;          ///< lo − z and hi − z
-  std::int32_t zero_point = 0;   ///< z
+  float hi = 0;                  ///< hi − z
+  /// Codes are made in the range of int8, 128 lower where hi is beyond it: z less that twice in 16
+  /// bits, lo less that four times in 8, and what takes it back.
+  std::uint32_t shift = 0, lo = 0, flip = 0;
   std::uint32_t last_lanes = 0;  ///< bit i: column i of the last vector is in the output
 };
 

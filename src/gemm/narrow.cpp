@@ -323,9 +323,11 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
   task.groups = s.whole_groups;
   const Requantization& rules = finish.requantization;
   TileFinish fused{.out_row = finish.row_stride,
-                   .lo = static_cast<float>(std::int64_t{rules.lo} - rules.zero_point),
-                   .hi = static_cast<float>(std::int64_t{rules.hi} - rules.zero_point),
-                   .zero_point = rules.zero_point};
+                   .hi = static_cast<float>(std::int64_t{rules.hi} - rules.zero_point)};
+  const std::int64_t lower = rules.hi > 127 ? 128 : 0;
+  fused.shift = (modular(rules.zero_point - lower) & 0xFFFF) * 0x10001;
+  fused.lo = (modular(rules.lo - lower) & 0xFF) * 0x1010101;
+  fused.flip = modular(lower) * 0x1010101;
   const TileOutput output = p.as == FinishAs::int32     ? TileOutput::int32
                             : p.as == FinishAs::float32 ? TileOutput::float32
                                                         : TileOutput::int8;
@@ -429,10 +431,9 @@ bool fuses(const Shared& s) {
       return p.finish.scales_a == nullptr;
     case FinishAs::int8:
     case FinishAs::uint8:
-      // Clamping before adding the zero point is the same while float32 adds it exactly.
+      // The kernel's 16 bits saturate only where the result is clamped anyway.
       return rules.scale_in == ScaleIn::float32 && rules.rounding == Rounding::half_even &&
-             !rules.zero_point_before_rounding &&
-             std::abs(std::int64_t{rules.zero_point}) <= 1 << 20;
+             !rules.zero_point_before_rounding && std::abs(std::int64_t{rules.zero_point}) <= 32000;
     default:
       return false;
   }
