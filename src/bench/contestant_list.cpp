@@ -102,7 +102,7 @@ Matrix<std::int64_t> exact_rows(const Matrix<std::int8_t>& a, std::int32_t zero_
 
 void check_result(const BenchOperands& operands, std::string_view contestant,
                   const std::function<double(std::size_t i, std::size_t j)>& found,
-                  const std::function<double(std::int64_t sum)>& expected, double tolerance,
+                  const std::function<double(std::int64_t sum)>& expected, Tolerance tolerance,
                   const Matrix<std::int64_t>* sums) {
   const Matrix<std::int64_t>& exact = sums != nullptr ? *sums : operands.exact;
   for (std::size_t r = 0; r < operands.rows.size(); ++r) {
@@ -110,7 +110,8 @@ void check_result(const BenchOperands& operands, std::string_view contestant,
       const std::size_t i = operands.rows[r];
       const double is = found(i, j);
       const double should_be = expected(exact(r, j));
-      if (std::abs(is - should_be) <= tolerance) continue;
+      const double most = tolerance.absolute + tolerance.relative * std::abs(should_be);
+      if (std::abs(is - should_be) <= most) continue;
       throw WorkError(fmt::format("bench: {} at {}, element ({}, {}): expected {}, found {}",
                                   contestant, to_string(operands.shape), i, j, should_be, is));
     }

@@ -62,11 +62,17 @@ Matrix<std::int64_t> exact_rows(const Matrix<std::int8_t>& a, std::int32_t zero_
                                 const Matrix<std::int8_t>& b, std::int32_t zero_b,
                                 const std::vector<std::size_t>& rows);
 
-/// Throws WorkError unless |found − expected| ≤ tolerance at every checked row and column;
-/// `expected` makes it of the exact sum, which is operands.exact unless `sums` is given.
+/// How far a result may be from what is expected: the sum of both.
+struct Tolerance {
+  double absolute = 0;
+  double relative = 0;
+};
+
+/// Throws WorkError unless |found − expected| is within the tolerance at every checked row and
+/// column; `expected` makes it of the exact sum, which is operands.exact unless `sums` is given.
 void check_result(const BenchOperands& operands, std::string_view contestant,
                   const std::function<double(std::size_t i, std::size_t j)>& found,
-                  const std::function<double(std::int64_t sum)>& expected, double tolerance,
+                  const std::function<double(std::int64_t sum)>& expected, Tolerance tolerance,
                   const Matrix<std::int64_t>* sums = nullptr);
 
 }  // namespace zeropoint

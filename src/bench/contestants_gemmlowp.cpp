@@ -119,7 +119,7 @@ std::optional<Entrant> make_gemmlowp(const BenchOperands& o, int threads) {
             how.hi = 255;
             check_result(
                 o, "gemmlowp", [&](std::size_t i, std::size_t j) { return state->y(j, i); },
-                [&](std::int64_t sum) { return requantize(sum, how); }, 0);
+                [&](std::int64_t sum) { return requantize(sum, how); }, {});
           },
       .foreign_threads = threads > 1};
 }

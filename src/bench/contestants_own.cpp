@@ -51,7 +51,7 @@ std::optional<Entrant> to_float32(const BenchOperands& o, bool packs) {
                            [](std::int64_t sum) {
                              return kBenchScaleA * kBenchScaleB * static_cast<float>(sum);
                            },
-                           0);
+                           {});
                      }};
 }
 
@@ -68,7 +68,7 @@ std::optional<Entrant> to_int8(const BenchOperands& o, bool packs) {
                        check_result(
                            o, "int8 to int8",
                            [&](std::size_t i, std::size_t j) { return (*y)(i, j); },
-                           [&](std::int64_t sum) { return requantize(sum, how); }, 0);
+                           [&](std::int64_t sum) { return requantize(sum, how); }, {});
                      }};
 }
 
@@ -86,7 +86,7 @@ void check_dynamic(const BenchOperands& o, std::string_view name, const Matrix<f
   const auto sums = exact_rows(a, of_a.zero_point, b, of_b.zero_point, o.rows);
   check_result(
       o, name, [&](std::size_t i, std::size_t j) { return y(i, j); },
-      [&](std::int64_t sum) { return of_a.scale * of_b.scale * static_cast<float>(sum); }, 0,
+      [&](std::int64_t sum) { return of_a.scale * of_b.scale * static_cast<float>(sum); }, {},
       &sums);
 }
 
@@ -114,7 +114,7 @@ std::optional<Entrant> make_int8_int32(const BenchOperands& o, int) {
                        check_result(
                            o, "int8 to int32",
                            [&](std::size_t i, std::size_t j) { return (*y)(i, j); },
-                           [](std::int64_t sum) { return static_cast<double>(sum); }, 0);
+                           [](std::int64_t sum) { return static_cast<double>(sum); }, {});
                      }};
 }
 

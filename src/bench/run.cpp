@@ -19,6 +19,7 @@ namespace {
 // Of up to so many rows of A, reading B is what takes the time.
 constexpr std::size_t kFewRows = 16;
 constexpr std::size_t kMuchOfB = std::size_t{1} << 18;
+
 BenchMachine describe_machine(const PeakLoops& loops, const BenchSpec& spec) {
   BenchMachine machine;
   machine.cpu = cpu_name();
@@ -133,6 +134,9 @@ void measure_shape(const BenchShape& shape, int threads, double seconds, const P
 }  // namespace
 
 BenchResult run_bench(const BenchSpec& spec, const BenchProgress& progress) {
+  if (spec.threads.empty()) {
+    throw InputError("bench: expected at least one number of threads, found none");
+  }
   const auto start = std::chrono::steady_clock::now();
   const PeakLoops& loops = peak_loops(kernel_name());
   check_memory(spec);

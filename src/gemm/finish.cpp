@@ -13,6 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "core/round_by-inl.hpp"
 #include "core/vector_target.hpp"
 #include "gemm/finish.hpp"
 
@@ -97,27 +98,6 @@ void FinishFloat32(const Finish& how, const std::int32_t* tile, std::ptrdiff_t t
       Put<float>(d, hn::Add(hn::Mul(of_row, hn::ConvertTo(d, sum)), bias), how, i, j, count);
     };
   });
-}
-
-template <class V>
-HWY_INLINE V RoundBy(Real d, V v, Rounding rule) {
-  switch (rule) {
-    case Rounding::half_even:
-    case Rounding::stochastic:
-      return hn::Round(v);
-    case Rounding::floor:
-      return hn::Floor(v);
-    case Rounding::truncate:
-      return hn::Trunc(v);
-    case Rounding::ceil:
-      return hn::Ceil(v);
-    case Rounding::half_away:
-      break;
-  }
-  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
-  const V whole = hn::Trunc(v);
-  const auto up = hn::Ge(hn::Abs(hn::Sub(v, whole)), hn::Set(d, 0.5F));
-  return hn::IfThenElse(up, hn::Add(whole, hn::CopySign(hn::Set(d, 1.0F), v)), whole);
 }
 
 #if HWY_TARGET != HWY_SCALAR

@@ -45,8 +45,10 @@ struct TileFinish {
   std::ptrdiff_t out_row = 0;    ///< elements from row to row
   const float* scale = nullptr;  ///< one a column of the panel
   const float* bias = nullptr;   ///< the same, or nullptr: nothing is added
-  float lo = 0, hi = 0;          ///< lo − z and hi − z
-  std::int32_t zero_point = 0;   ///< z
+  float hi = 0;                  ///< hi − z
+  /// Codes are made in the range of int8, 128 lower where hi is beyond it: z less that twice in 16
+  /// bits, lo less that four times in 8, and what takes it back.
+  std::uint32_t shift = 0, lo = 0, flip = 0;
   std::uint32_t last_lanes = 0;  ///< bit i: column i of the last vector is in the output
 };
 
@@ -105,10 +107,20 @@ struct Kernel {
                           std::size_t rows, std::size_t vectors) noexcept = nullptr;
   void (*pack)(const PackTask& task) noexcept;
   void (*rows_of_a)(const RowTask& task) noexcept;
+  /// y_i = factor · x_i + term, modulo 2^32, from x to y, which may be x; nullptr: a plain loop.
+  void (*start_sums)(const std::int32_t* x, std::size_t count, std::uint32_t factor,
+                     std::uint32_t term, std::int32_t* y) noexcept = nullptr;
   /// nullptr: a single row of A is multiplied like others.
   void (*row_product)(const RowProductTask& task) noexcept = nullptr;
 
-  std::size_t group() const { return 4 / element; }
+  std::size_t group() const { return element == 1 ? 4 : 2; }
+  /// Groups that hold so many elements; by shifts, as small products notice divisions.
+  std::size_t groups(std::size_t elements) const {
+    return element == 1 ? (elements + 3) / 4 : (elements + 1) / 2;
+  }
+  std::size_t whole_groups(std::size_t elements) const {
+    return element == 1 ? elements / 4 : elements / 2;
+  }
   /// What is taken from a code of that sign to make an element of A or B.
   std::int32_t offset_a(bool is_signed) const { return offset(is_signed, a_signed); }
   std::int32_t offset_b(bool is_signed) const { return offset(is_signed, b_signed); }

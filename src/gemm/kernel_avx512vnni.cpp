@@ -105,6 +105,93 @@ ZEROPOINT_AVX512 void pack_columns(const PackTask& task, __m512i flip) {
   for (std::size_t v = 0; v < Vectors; ++v) _mm512_storeu_si512(task.sums + 16 * v, sums[v]);
 }
 
+#define ZEROPOINT_AVX512VBMI                                             \
+  __attribute__((                                                        \
+      target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi," \
+             "bmi2")))
+
+// Byte r of element c of a vector: from element `first + c` of the r-th of `rows` that lie in two
+// vectors, each row `row` bytes after the one before.
+ZEROPOINT_AVX512VBMI inline __m512i interleaving(std::size_t first, std::size_t row) {
+  alignas(64) std::uint8_t at[64];
+  for (std::size_t i = 0; i < 64; ++i) {
+    at[i] = static_cast<std::uint8_t>(first + i / 4 + i % 4 * row);
+  }
+  return _mm512_load_si512(at);
+}
+
+// All columns, or those of `mask` and zeros.
+template <bool Whole>
+ZEROPOINT_AVX512VBMI inline __m256i load_32(__mmask32 mask, const std::uint8_t* from) {
+  if constexpr (Whole) return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return _mm256_maskz_loadu_epi8(mask, from);
+}
+template <bool Whole>
+ZEROPOINT_AVX512VBMI inline __m128i load_16(__mmask16 mask, const std::uint8_t* from) {
+  if constexpr (Whole) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return _mm_maskz_loadu_epi8(mask, from);
+}
+
+// The same as pack_columns, for 17 columns and more, where bytes can be permuted across two
+// vectors: half the loads, a third of the operations on them.
+template <std::size_t Vectors, bool Whole>
+ZEROPOINT_AVX512VBMI void pack_pairs(const PackTask& task, __m512i flip) {
+  const __m512i low = interleaving(0, 32);
+  const __m512i high = interleaving(16, 32);
+  const __m512i single = interleaving(0, 16);
+  const __m512i ones = _mm512_set1_epi8(1);
+  const std::ptrdiff_t k_stride = task.k_stride;
+  const auto mask = static_cast<__mmask32>(first_bits(task.lines));
+  const auto last = static_cast<__mmask16>(first_bits(task.lines > 32 ? task.lines - 32 : 0));
+  __m512i with[Vectors];
+  __m512i sums[Vectors];
+  for (std::size_t v = 0; v < Vectors; ++v) {
+    const std::size_t lines = task.lines > 16 * v ? task.lines - 16 * v : 0;
+    with[v] = _mm512_maskz_mov_epi32(static_cast<__mmask16>(first_bits(lines)), flip);
+    sums[v] = _mm512_setzero_si512();
+  }
+  PackTask rest = task;
+  const auto* from = static_cast<const std::uint8_t*>(task.codes);
+  for (; rest.k >= 4; rest.k -= 4) {
+    const std::uint8_t* row[4] = {from, from + k_stride, from + 2 * k_stride, from + 3 * k_stride};
+    __m512i x[Vectors];
+    __m512i pair[2];
+    for (int p = 0; p < 2; ++p) {
+      pair[p] = _mm512_inserti64x4(_mm512_castsi256_si512(load_32<Whole>(mask, row[2 * p])),
+                                   load_32<Whole>(mask, row[2 * p + 1]), 1);
+    }
+    x[0] = _mm512_permutex2var_epi8(pair[0], low, pair[1]);
+    x[1] = _mm512_permutex2var_epi8(pair[0], high, pair[1]);
+    if constexpr (Vectors == 3) {
+      __m512i rows = _mm512_castsi128_si512(load_16<Whole>(last, row[0] + 32));
+      rows = _mm512_mask_broadcast_i32x4(rows, 0x00F0, load_16<Whole>(last, row[1] + 32));
+      rows = _mm512_mask_broadcast_i32x4(rows, 0x0F00, load_16<Whole>(last, row[2] + 32));
+      rows = _mm512_mask_broadcast_i32x4(rows, 0xF000, load_16<Whole>(last, row[3] + 32));
+      x[2] = _mm512_permutexvar_epi8(single, rows);
+    }
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      x[v] = _mm512_xor_si512(x[v], with[v]);
+      sums[v] = _mm512_dpbusd_epi32(sums[v], x[v], ones);
+      _mm512_storeu_si512(rest.panel + 64 * v, x[v]);
+    }
+    for (std::ptrdiff_t r = 0; r < 4; ++r) {
+      __builtin_prefetch(from + (kRowsAhead + r) * k_stride, 0, 2);
+    }
+    from += 4 * k_stride;
+    rest.panel += 64 * Vectors;
+  }
+  std::int32_t of_rest[16 * Vectors] = {};
+  if (rest.k > 0) {
+    rest.codes = from;
+    rest.sums = of_rest;
+    pack_columns<Vectors>(rest, flip);
+  }
+  for (std::size_t v = 0; v < Vectors; ++v) {
+    if (rest.k > 0) sums[v] = _mm512_add_epi32(sums[v], _mm512_loadu_si512(of_rest + 16 * v));
+    _mm512_storeu_si512(task.sums + 16 * v, sums[v]);
+  }
+}
+
 // Rows and columns of a 16 × 16 matrix of 32-bit elements change places.
 ZEROPOINT_AVX512 inline void transpose(__m512i (&x)[16]) {
   __m512i y[16];
@@ -164,12 +251,21 @@ ZEROPOINT_AVX512 __m512i pack_transposed(const std::uint8_t* from, std::ptrdiff_
   return sums;
 }
 
+bool permutes_bytes() { return __builtin_cpu_supports("avx512vbmi"); }
+
 ZEROPOINT_AVX512 void pack(const PackTask& task) noexcept {
   if (task.line_stride != 1 && task.k_stride != 1)
     return pack_plain<std::uint8_t>(task, task.is_signed ? -128 : 0);
   const __m512i flip = _mm512_set1_epi8(task.is_signed ? static_cast<char>(0x80) : char{0});
   if (task.line_stride == 1) {
     if (task.columns == kLanes) return pack_columns<1>(task, flip);
+    if (permutes_bytes()) {
+      const bool whole = task.lines == task.columns;
+      if (task.columns == 2 * kLanes) {
+        return whole ? pack_pairs<2, true>(task, flip) : pack_pairs<2, false>(task, flip);
+      }
+      return whole ? pack_pairs<3, true>(task, flip) : pack_pairs<3, false>(task, flip);
+    }
     if (task.columns == 2 * kLanes) return pack_columns<2>(task, flip);
     return pack_columns<3>(task, flip);
   }
@@ -183,61 +279,95 @@ ZEROPOINT_AVX512 void pack(const PackTask& task) noexcept {
   }
 }
 
-// Four rows that are contiguous along k: lanes 4q + i hold parts of row i's sum. With `Copy`, also
-// what the tile takes.
+// Quarters of two vectors, added in pairs.
+ZEROPOINT_AVX512 inline __m512i add_quarters(__m512i x, __m512i y) {
+  return _mm512_add_epi32(_mm512_shuffle_i32x4(x, y, 0x88), _mm512_shuffle_i32x4(x, y, 0xDD));
+}
+
+// Up to four rows that are contiguous along k: quarter q, lane i of the result is a part of row i's
+// sum. With `Copy`, also what the tile takes. Sums have names, as compilers keep arrays in memory.
 template <bool Copy>
-ZEROPOINT_AVX512 inline __m512i sum_4_rows(const RowTask& task, std::size_t first, __m512i flip) {
+ZEROPOINT_AVX512 inline __m512i sum_4_rows(const RowTask& task, std::size_t first, std::size_t rows,
+                                           __m512i flip) {
   const __m512i ones = _mm512_set1_epi8(1);
   // Rows that are not there are the last one again; what comes of it is not stored.
-  const std::uint8_t* x[4];
-  std::uint8_t* to[4] = {};
-  for (std::size_t i = 0; i < 4; ++i) {
-    const std::size_t row = first + i < task.rows ? first + i : task.rows - 1;
-    x[i] = static_cast<const std::uint8_t*>(task.codes) +
-           static_cast<std::ptrdiff_t>(row) * task.row_stride;
-    if constexpr (Copy) to[i] = task.to + static_cast<std::ptrdiff_t>(row) * task.to_row;
+  const std::ptrdiff_t at[4] = {0, rows > 1 ? 1 : 0,
+                                rows > 2   ? 2
+                                : rows > 1 ? 1
+                                           : 0,
+                                static_cast<std::ptrdiff_t>(rows) - 1};
+  const auto row = static_cast<std::ptrdiff_t>(first);
+  const auto* from = static_cast<const std::uint8_t*>(task.codes) + row * task.row_stride;
+  std::uint8_t* to = Copy ? task.to + row * task.to_row : nullptr;
+  __m512i sum0 = _mm512_setzero_si512();
+  __m512i sum1 = sum0;
+  __m512i sum2 = sum0;
+  __m512i sum3 = sum0;
+  std::size_t left = task.k;
+  for (; left >= 64; left -= 64) {
+    const auto add = [&](std::ptrdiff_t i, __m512i sum) ZEROPOINT_AVX512 {
+      const __m512i v = _mm512_xor_si512(_mm512_loadu_si512(from + i * task.row_stride), flip);
+      if constexpr (Copy) _mm512_storeu_si512(to + i * task.to_row, v);
+      return _mm512_dpbusd_epi32(sum, ones, v);
+    };
+    sum0 = add(at[0], sum0);
+    sum1 = add(at[1], sum1);
+    sum2 = add(at[2], sum2);
+    sum3 = add(at[3], sum3);
+    from += 64;
+    if constexpr (Copy) to += 64;
   }
-  __m512i sum[4];
-  for (auto& of_row : sum) of_row = _mm512_setzero_si512();
-  const std::size_t whole = task.k / 64 * 64;
-  for (std::size_t l = 0; l < whole; l += 64) {
-    for (std::size_t i = 0; i < 4; ++i) {
-      const __m512i v = _mm512_xor_si512(_mm512_loadu_si512(x[i] + l), flip);
-      sum[i] = _mm512_dpbusd_epi32(sum[i], ones, v);
-      if constexpr (Copy) _mm512_storeu_si512(to[i] + l, v);
-    }
+  if (left > 0) {
+    const __mmask64 rest = first_bits(left);
+    const __m512i flip_rest = _mm512_maskz_mov_epi8(rest, flip);
+    const auto add = [&](std::ptrdiff_t i, __m512i sum) ZEROPOINT_AVX512 {
+      const __m512i v =
+          _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, from + i * task.row_stride), flip_rest);
+      if constexpr (Copy) {
+        _mm512_mask_storeu_epi8(to + i * task.to_row, first_bits((left + 3) / 4 * 4), v);
+      }
+      return _mm512_dpbusd_epi32(sum, ones, v);
+    };
+    sum0 = add(at[0], sum0);
+    sum1 = add(at[1], sum1);
+    sum2 = add(at[2], sum2);
+    sum3 = add(at[3], sum3);
   }
-  if (whole < task.k) {
-    const __mmask64 rest = first_bits(task.k - whole);
-    const __mmask64 groups = first_bits((task.k - whole + 3) / 4 * 4);
-    for (std::size_t i = 0; i < 4; ++i) {
-      const __m512i v = _mm512_maskz_mov_epi8(
-          rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, x[i] + whole), flip));
-      sum[i] = _mm512_dpbusd_epi32(sum[i], ones, v);
-      if constexpr (Copy) _mm512_mask_storeu_epi8(to[i] + whole, groups, v);
-    }
-  }
-  const __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[0], sum[1]),
-                                     _mm512_unpackhi_epi32(sum[0], sum[1]));
-  const __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[2], sum[3]),
-                                     _mm512_unpackhi_epi32(sum[2], sum[3]));
+  const __m512i a =
+      _mm512_add_epi32(_mm512_unpacklo_epi32(sum0, sum1), _mm512_unpackhi_epi32(sum0, sum1));
+  const __m512i b =
+      _mm512_add_epi32(_mm512_unpacklo_epi32(sum2, sum3), _mm512_unpackhi_epi32(sum2, sum3));
   return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
 template <bool Copy>
 ZEROPOINT_AVX512 void sum_rows(const RowTask& task, __m512i flip) {
-  for (std::size_t i = 0; i < task.rows; i += 4) {
-    const __m512i parts = sum_4_rows<Copy>(task, i, flip);
-    const __m256i halves =
-        _mm256_add_epi32(_mm512_castsi512_si256(parts), _mm512_extracti64x4_epi64(parts, 1));
-    const __m128i sums =
-        _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
-    const std::size_t rows = task.rows - i;
-    if (rows >= 4) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(task.sums + i), sums);
-    } else {
-      _mm_mask_storeu_epi32(task.sums + i, static_cast<__mmask8>(first_bits(rows)), sums);
-    }
+  std::size_t i = 0;
+  for (; i + 16 <= task.rows; i += 16) {
+    const __m512i first = sum_4_rows<Copy>(task, i, 4, flip);
+    const __m512i second = sum_4_rows<Copy>(task, i + 4, 4, flip);
+    const __m512i third = sum_4_rows<Copy>(task, i + 8, 4, flip);
+    const __m512i fourth = sum_4_rows<Copy>(task, i + 12, 4, flip);
+    _mm512_storeu_si512(task.sums + i,
+                        add_quarters(add_quarters(first, second), add_quarters(third, fourth)));
+  }
+  for (; i < task.rows; i += 4) {
+    const std::size_t rows = task.rows - i < 4 ? task.rows - i : 4;
+    const __m512i parts = sum_4_rows<Copy>(task, i, rows, flip);
+    const __m512i halves = add_quarters(parts, parts);
+    _mm512_mask_storeu_epi32(task.sums + i, static_cast<__mmask16>(first_bits(rows)),
+                             add_quarters(halves, halves));
+  }
+}
+
+ZEROPOINT_AVX512 void start_sums(const std::int32_t* x, std::size_t count, std::uint32_t factor,
+                                 std::uint32_t term, std::int32_t* y) noexcept {
+  const __m512i f = _mm512_set1_epi32(static_cast<int>(factor));
+  const __m512i t = _mm512_set1_epi32(static_cast<int>(term));
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    const auto mask = static_cast<__mmask16>(first_bits(count - i));
+    const __m512i v = _mm512_maskz_loadu_epi32(mask, x + i);
+    _mm512_mask_storeu_epi32(y + i, mask, _mm512_add_epi32(_mm512_mullo_epi32(v, f), t));
   }
 }
 
@@ -321,6 +451,7 @@ const Kernel kernel_avx512vnni{.name = "s8u8s32_8x32c4_avx512vnni",
                                .tile_and_finish = tile_and_finish,
                                .pack = pack,
                                .rows_of_a = rows_of_a,
+                               .start_sums = start_sums,
                                .row_product = row_product};
 
 }  // namespace zeropoint

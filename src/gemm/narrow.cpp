@@ -39,6 +39,9 @@ constexpr std::size_t kMostColumns = 64;
 // Some 20 microseconds of one thread: waking another takes one to ten.
 constexpr double kWorthATeam = 4e6;
 
+// So much of B surely stays in a first-level cache while it is packed.
+constexpr std::size_t kFirstLevel = std::size_t{16} << 10;
+
 std::size_t block_bytes() {
   static const std::size_t bytes = [] {
     const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
@@ -154,6 +157,12 @@ std::int32_t zero_point_a(const Shared& s, std::size_t i) {
                  modular(s.kernel.offset_a(s.product.a.is_signed)));
 }
 
+void start_sums(const Kernel& kernel, const std::int32_t* x, std::size_t count,
+                std::uint32_t factor, std::uint32_t term, std::int32_t* y) {
+  if (kernel.start_sums != nullptr) return kernel.start_sums(x, count, factor, term, y);
+  for (std::size_t i = 0; i < count; ++i) y[i] = wrapped(factor * modular(x[i]) + term);
+}
+
 // Rows [begin, end) of A: made what the kernel takes, summed, their corrections.
 void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
   const auto& p = s.product;
@@ -190,9 +199,8 @@ void prepare_rows(Shared& s, std::size_t begin, std::size_t end) {
       s.row_factor[i] = zero_point_a(s, i);
     }
   } else if (s.sums_a) {
-    for (std::size_t i = begin; i < end; ++i) {
-      s.row_start[i] = wrapped(-modular(s.zero_b) * modular(s.row_sums[i]));
-    }
+    start_sums(s.kernel, s.row_sums + begin, end - begin, -modular(s.zero_b), 0,
+               s.row_start + begin);
   } else {
     std::fill(s.row_start + begin, s.row_start + end, 0);
   }
@@ -204,8 +212,8 @@ void pack_block(const Shared& s, const Own& own, std::size_t first, std::size_t 
   const auto& p = s.product;
   // Rows a page apart share the sets of a cache: it holds fewer of them.
   const std::size_t rows_at_once = p.b.row_stride % 4096 == 0 ? 16 : 64;
-  const std::size_t depth =
-      p.b.col_stride == 1 && last - first > 1 ? rows_at_once : std::max<std::size_t>(1, p.k);
+  const bool in_pieces = p.b.col_stride == 1 && last - first > 1 && p.k * p.n > kFirstLevel;
+  const std::size_t depth = in_pieces ? rows_at_once : std::max<std::size_t>(1, p.k);
   for (std::size_t l = 0; l == 0 || l < p.k; l += depth) {
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t j = s.panels.first(panel);
@@ -222,7 +230,7 @@ void pack_block(const Shared& s, const Own& own, std::size_t first, std::size_t 
                      .columns = width,
                      .is_signed = p.b.is_signed,
                      .panel = own.block + (panel - first) * s.panels.width * s.groups * 4 +
-                              l / s.kernel.group() * width * 4,
+                              s.kernel.whole_groups(l) * width * 4,
                      .sums = l == 0 ? sums : of_part});
       for (std::size_t c = 0; c < width && l != 0; ++c) {
         sums[c] = wrapped(modular(sums[c]) + modular(of_part[c]));
@@ -257,7 +265,7 @@ const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, 
   const std::uint8_t* panels = own.block;
   if (p.packed != nullptr) {
     panels = PackedAccess::panels(*p.packed);
-    const std::size_t all_groups = divide_up(p.packed->rows(), s.kernel.group());
+    const std::size_t all_groups = s.kernel.groups(p.packed->rows());
     panels += first * width * all_groups * 4;
     const std::int64_t* sums = PackedAccess::sums(*p.packed);
     const std::int32_t offset = s.kernel.offset_b(PackedAccess::is_signed(*p.packed));
@@ -281,9 +289,8 @@ const std::uint8_t* prepare_block(Shared& s, const Own& own, std::size_t first, 
   }
   if (!s.of_each) {
     const std::uint32_t of_zero = depth * modular(s.zero_b);
-    for (std::size_t j = 0; j < columns; ++j) {
-      own.column_start[j] = wrapped(-modular(s.zero_a) * (modular(own.column_start[j]) - of_zero));
-    }
+    start_sums(s.kernel, own.column_start, columns, -modular(s.zero_a), modular(s.zero_a) * of_zero,
+               own.column_start);
     return panels;
   }
   const bool is_signed = p.packed != nullptr ? PackedAccess::is_signed(*p.packed) : p.b.is_signed;
@@ -309,16 +316,18 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
   // Rows shared out evenly: a tile of one row would run at an eighth of the speed.
   const std::size_t least = (end - begin) / count;
   const std::size_t longer = (end - begin) % count;
-  const std::size_t all_groups =
-      p.packed != nullptr ? divide_up(p.packed->rows(), s.kernel.group()) : s.groups;
+  const std::size_t all_groups = p.packed != nullptr ? s.kernel.groups(p.packed->rows()) : s.groups;
+  const std::size_t first_group = s.kernel.whole_groups(p.first_k);
   TileTask task{};
   task.a_row = s.a_row;
   task.groups = s.whole_groups;
   const Requantization& rules = finish.requantization;
   TileFinish fused{.out_row = finish.row_stride,
-                   .lo = static_cast<float>(std::int64_t{rules.lo} - rules.zero_point),
-                   .hi = static_cast<float>(std::int64_t{rules.hi} - rules.zero_point),
-                   .zero_point = rules.zero_point};
+                   .hi = static_cast<float>(std::int64_t{rules.hi} - rules.zero_point)};
+  const std::int64_t lower = rules.hi > 127 ? 128 : 0;
+  fused.shift = (modular(rules.zero_point - lower) & 0xFFFF) * 0x10001;
+  fused.lo = (modular(rules.lo - lower) & 0xFF) * 0x1010101;
+  fused.flip = modular(lower) * 0x1010101;
   const TileOutput output = p.as == FinishAs::int32     ? TileOutput::int32
                             : p.as == FinishAs::float32 ? TileOutput::float32
                                                         : TileOutput::int8;
@@ -333,9 +342,9 @@ void multiply_block(const Shared& s, const Own& own, const Finish& finish,
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t width = s.panels.width_of(panel);
       const std::size_t j = s.panels.first(panel);
-      const std::size_t vectors = width / s.kernel.lanes;
+      const std::size_t vectors = s.panels.vectors_of(panel);
       const std::size_t c = (panel - first) * s.panels.width;
-      task.b = panels + c * all_groups * 4 + p.first_k / s.kernel.group() * width * 4;
+      task.b = panels + c * all_groups * 4 + first_group * width * 4;
       task.column_start = own.column_start + c;
       if (s.fused) {
         fused.out =
@@ -395,15 +404,17 @@ void run(Shared& s, const Own& own, std::size_t index, std::size_t team) {
 
 }  // namespace
 
-Panels::Panels(const Kernel& kernel, std::size_t n) : width(kernel.lanes * kernel.vectors) {
-  const std::size_t lanes = divide_up(n, kernel.lanes);  // vectors, in all
-  count = divide_up(lanes, kernel.vectors);
-  last_width = count == 0 ? 0 : (lanes - (count - 1) * kernel.vectors) * kernel.lanes;
+Panels::Panels(const Kernel& kernel, std::size_t n)
+    : width(kernel.lanes * kernel.vectors), vectors(kernel.vectors) {
+  const std::size_t all = divide_up(n, kernel.lanes);
+  count = divide_up(all, vectors);
+  last_vectors = count == 0 ? 0 : all - (count - 1) * vectors;
   // What is left over goes to the panel before it, if that can be as wide.
-  if (count > 1 && last_width + width <= kernel.last_vectors * kernel.lanes) {
+  if (count > 1 && last_vectors + vectors <= kernel.last_vectors) {
     --count;
-    last_width += width;
+    last_vectors += vectors;
   }
+  last_width = last_vectors * kernel.lanes;
 }
 
 namespace {
@@ -420,10 +431,9 @@ bool fuses(const Shared& s) {
       return p.finish.scales_a == nullptr;
     case FinishAs::int8:
     case FinishAs::uint8:
-      // Clamping before adding the zero point is the same while float32 adds it exactly.
+      // The kernel's 16 bits saturate only where the result is clamped anyway.
       return rules.scale_in == ScaleIn::float32 && rules.rounding == Rounding::half_even &&
-             !rules.zero_point_before_rounding &&
-             std::abs(std::int64_t{rules.zero_point}) <= 1 << 20;
+             !rules.zero_point_before_rounding && std::abs(std::int64_t{rules.zero_point}) <= 32000;
     default:
       return false;
   }
@@ -439,7 +449,7 @@ void multiply(const NarrowProduct& product) {
            .kernel = kernel,
            .panels = Panels(kernel, product.n),
            .m = product.a.rows,
-           .groups = divide_up(product.k, kernel.group()),
+           .groups = kernel.groups(product.k),
            .whole_groups = 0};
   const bool b_signed =
       product.packed != nullptr ? PackedAccess::is_signed(*product.packed) : product.b.is_signed;
@@ -450,7 +460,7 @@ void multiply(const NarrowProduct& product) {
   s.fused = fuses(s);
   s.copies_a = kernel.element != 1 || product.a.is_signed != kernel.a_signed ||
                (product.a.col_stride != 1 && product.k > 1);
-  s.whole_groups = s.copies_a ? s.groups : product.k / kernel.group();
+  s.whole_groups = s.copies_a ? s.groups : kernel.whole_groups(product.k);
   // 4096 bytes apart, rows would share a set of the cache: 64 more part them.
   s.a_row = s.copies_a
                 ? static_cast<std::ptrdiff_t>(round_up(s.groups * 4, 64) +

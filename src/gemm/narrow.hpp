@@ -23,10 +23,14 @@ struct Panels {
   Panels(const Kernel& kernel, std::size_t n);
 
   std::size_t count;
-  std::size_t width;       ///< columns of each but the last
-  std::size_t last_width;  ///< of the last
+  std::size_t width;                  ///< columns of each but the last
+  std::size_t last_width;             ///< of the last
+  std::size_t vectors, last_vectors;  ///< the same in vectors of the kernel
   std::size_t first(std::size_t panel) const { return panel * width; }
   std::size_t width_of(std::size_t panel) const { return panel + 1 == count ? last_width : width; }
+  std::size_t vectors_of(std::size_t panel) const {
+    return panel + 1 == count ? last_vectors : vectors;
+  }
   /// Columns of all panels, with those that are padding.
   std::size_t padded() const { return count == 0 ? 0 : (count - 1) * width + last_width; }
 };

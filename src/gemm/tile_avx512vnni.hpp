@@ -151,20 +151,76 @@ constexpr std::size_t kLastVectors = 3;
     ZEROPOINT_VECTOR(2, ZEROPOINT_FLOAT(c2, "26", "29", 2))             \
     "add %[c_row], %[c]\n")
 
-#define ZEROPOINT_INT8(c, scale, v)                                     \
+// Packing two vectors, and two of these, leaves their quarters' parts side by side.
+struct Order {
+  std::int32_t at[16];
+};
+alignas(64) constexpr Order kOrder{{0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}};
+
+// Rounded, in 32 bits; too low becomes the lowest, which 16 bits then saturate.
+#define ZEROPOINT_ROUNDED(c, scale)                                     \
     "vcvtdq2ps %%zmm" c ", %%zmm" c "\n"                                \
     "vmulps %%zmm" scale ", %%zmm" c ", %%zmm" c "\n"                   \
-    "vmaxps %%zmm28, %%zmm" c ", %%zmm" c "\n"                          \
     "vminps %%zmm29, %%zmm" c ", %%zmm" c "\n"                          \
-    "vcvtps2dq %%zmm" c ", %%zmm" c "\n"                                \
-    "vpaddd %%zmm27, %%zmm" c ", %%zmm" c "\n"                          \
-    ZEROPOINT_PUT("vpmovdb", c, v, 16)
-#define ZEROPOINT_STORE_INT8(r, c0, c1, c2, a)                          \
+    "vcvtps2dq %%zmm" c ", %%zmm" c "\n"
+#define ZEROPOINT_ROUNDED_ROW(c0, c1, c2)                               \
+                        ZEROPOINT_ROUNDED(c0, "24")                     \
+    ZEROPOINT_VECTOR(1, ZEROPOINT_ROUNDED(c1, "25"))                    \
+    ZEROPOINT_VECTOR(2, ZEROPOINT_ROUNDED(c2, "26"))
+#define ZEROPOINT_TO_16(to, x, y)                                       \
+    "vpackssdw %%zmm" y ", %%zmm" x ", %%zmm" to "\n"                   \
+    "vpaddsw %%zmm27, %%zmm" to ", %%zmm" to "\n"
+// Two vectors of 16 bits into bytes, column after column, row after row.
+#define ZEROPOINT_TO_8(to, x, y)                                        \
+    "vpacksswb %%zmm" y ", %%zmm" x ", %%zmm" to "\n"                   \
+    "vpmaxsb %%zmm28, %%zmm" to ", %%zmm" to "\n"                       \
+    "vpxord %%zmm31, %%zmm" to ", %%zmm" to "\n"                        \
+    "vpermd %%zmm" to ", %%zmm30, %%zmm" to "\n"
+// b: what is missing of a last vector that is not whole; masked bytes are slow to store.
+#define ZEROPOINT_PUT_8(part, at)                                       \
+    "test %k[b], %k[b]\n"                                     \
+    "jnz 6f\n"                                                          \
+    "vmovdqu64 " part ", " at "(%[c])\n"                                  \
+    "jmp 7f\n"                                                          \
+    "6: vmovdqu8 " part ", " at "(%[c])%{%%k1%}\n"                      \
+    "7:\n"
+// Two rows, or one.
+#define ZEROPOINT_STORE_INT8(r, s, c0, c1, c2, d0, d1, d2)              \
   ZEROPOINT_ROW(r,                                                      \
-                        ZEROPOINT_INT8(c0, "24", 0)                     \
-    ZEROPOINT_VECTOR(1, ZEROPOINT_INT8(c1, "25", 1))                    \
-    ZEROPOINT_VECTOR(2, ZEROPOINT_INT8(c2, "26", 2))                    \
-    "add %[c_row], %[c]\n")
+    ZEROPOINT_ROUNDED_ROW(c0, c1, c2)                                   \
+    ZEROPOINT_ROW(s, ZEROPOINT_ROUNDED_ROW(d0, d1, d2))                 \
+    ".if %c[vectors] == 1\n"                                            \
+    ZEROPOINT_TO_16(c0, c0, d0)                                         \
+    ZEROPOINT_TO_8(c0, c0, c0)                                          \
+    ZEROPOINT_PUT_8("%%xmm" c0, "0")                                    \
+    "add %[c_row], %[c]\n"                                              \
+    ZEROPOINT_ROW(s,                                                    \
+      "vextracti32x4 $1, %%ymm" c0 ", %%xmm" c0 "\n"                     \
+      ZEROPOINT_PUT_8("%%xmm" c0, "0")                                  \
+      "add %[c_row], %[c]\n")                                           \
+    ".else\n"                                                           \
+    ZEROPOINT_TO_16(c0, c0, c1)                                         \
+    ZEROPOINT_ROW(s, ZEROPOINT_TO_16(d0, d0, d1))                       \
+    ZEROPOINT_TO_8(c0, c0, d0)                                          \
+    ZEROPOINT_ROW(s, "vextracti64x4 $1, %%zmm" c0 ", %%ymm" d0 "\n")    \
+    ".if %c[vectors] == 2\n"                                            \
+    ZEROPOINT_PUT_8("%%ymm" c0, "0")                                    \
+    "add %[c_row], %[c]\n"                                              \
+    ZEROPOINT_ROW(s, ZEROPOINT_PUT_8("%%ymm" d0, "0")                   \
+      "add %[c_row], %[c]\n")                                           \
+    ".else\n"                                                           \
+    ZEROPOINT_TO_16(c2, c2, d2)                                         \
+    ZEROPOINT_TO_8(c2, c2, c2)                                          \
+    "vmovdqu64 %%ymm" c0 ", (%[c])\n"                                     \
+    ZEROPOINT_PUT_8("%%xmm" c2, "32")                                   \
+    "add %[c_row], %[c]\n"                                              \
+    ZEROPOINT_ROW(s,                                                    \
+      "vextracti32x4 $1, %%ymm" c2 ", %%xmm" c2 "\n"                     \
+      "vmovdqu64 %%ymm" d0 ", (%[c])\n"                                   \
+      ZEROPOINT_PUT_8("%%xmm" c2, "32")                                 \
+      "add %[c_row], %[c]\n")                                           \
+    ".endif\n"                                                          \
+    ".endif\n")
 
 // What all outputs have in common around `finish`, which finds the sums in zmm0–23 and may use the
 // registers of a, b and zmm24–29.
@@ -186,7 +242,7 @@ constexpr std::size_t kLastVectors = 3;
                : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",  \
                  "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16",   \
                  "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", \
-                 "xmm26", "xmm27", "xmm28", "xmm29", "k1")
+                 "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1")
 
 /// 32-bit sums of the whole panel, into task.c.
 struct Plain {
@@ -242,18 +298,33 @@ struct Float32 {
 struct Int8 {
   template <std::size_t Rows, std::size_t Vectors>
   ZEROPOINT_AVX512 static void tile(const TileTask& task, const TileFinish* finish) noexcept {
-    ZEROPOINT_TILE("kmovw %[mask], %%k1\n"
+    ZEROPOINT_TILE("mov %[mask], %k[b]\n"
+                   ".if %c[vectors] == 2\n"
+                   "shl $16, %k[b]\n"
+                   "or $0xFFFF, %k[b]\n"
+                   ".endif\n"
+                   "kmovd %k[b], %%k1\n"
+                   ".if %c[vectors] == 2\n"
+                   "not %k[b]\n"
+                   ".else\n"
+                   "xor $0xFFFF, %k[b]\n"
+                   ".endif\n"
                    "mov %[scale], %[a]\n"
                                        "vmovups (%[a]), %%zmm24\n"
                    ZEROPOINT_VECTOR(1, "vmovups 64(%[a]), %%zmm25\n")
                    ZEROPOINT_VECTOR(2, "vmovups 128(%[a]), %%zmm26\n")
-                   "vpbroadcastd %[zero], %%zmm27\n"
-                   "vbroadcastss %[lo], %%zmm28\n"
+                   "vpbroadcastd %[shift], %%zmm27\n"
+                   "vpbroadcastd %[lo], %%zmm28\n"
                    "vbroadcastss %[hi], %%zmm29\n"
-                   ZEROPOINT_EACH_ROW(ZEROPOINT_STORE_INT8),
+                   "vmovdqu64 %[order], %%zmm30\n"
+                   "vpbroadcastd %[flip], %%zmm31\n"
+                   ZEROPOINT_STORE_INT8(0, 1, "0", "1", "2", "3", "4", "5")
+                   ZEROPOINT_STORE_INT8(2, 3, "6", "7", "8", "9", "10", "11")
+                   ZEROPOINT_STORE_INT8(4, 5, "12", "13", "14", "15", "16", "17")
+                   ZEROPOINT_STORE_INT8(6, 7, "18", "19", "20", "21", "22", "23"),
                    finish->out, finish->out_row, [mask] "m"(finish->last_lanes),
-                   [scale] "m"(finish->scale), [zero] "m"(finish->zero_point),
-                   [lo] "m"(finish->lo), [hi] "m"(finish->hi));
+                   [scale] "m"(finish->scale), [shift] "m"(finish->shift), [lo] "m"(finish->lo),
+                   [hi] "m"(finish->hi), [flip] "m"(finish->flip), [order] "m"(kOrder));
   }
 };
 // clang-format on

@@ -20,24 +20,13 @@
 
 #include "core/count_if-inl.hpp"
 #include "core/prefetch.hpp"
+#include "core/round_by-inl.hpp"
 #include "core/vector_target.hpp"
 #include "quantize/step.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-template <Rounding kRule, class D, class V>
-HWY_INLINE V RoundBy(D d, V v) {
-  if constexpr (kRule == Rounding::half_even) return hn::Round(v);
-  if constexpr (kRule == Rounding::floor) return hn::Floor(v);
-  if constexpr (kRule == Rounding::ceil) return hn::Ceil(v);
-  const V whole = hn::Trunc(v);
-  if constexpr (kRule == Rounding::truncate) return whole;
-  // Adding 0.5 and truncating would be wrong for 0.49999997, whose sum rounds up to 1.
-  const auto up = hn::Ge(hn::Abs(hn::Sub(v, whole)), hn::Set(d, 0.5F));
-  return hn::IfThenElse(up, hn::Add(whole, hn::CopySign(hn::Set(d, 1.0F), v)), whole);
-}
 
 // One way to quantize, as the compiler sees it: what a convention says is no branch of the loop.
 template <Operation kOperation, ZeroPointOrder kOrder, Rounding kRule>

@@ -22,14 +22,15 @@ TEST(BenchRun, AWrongElementIsNamed) {
     return static_cast<double>(operands.exact(i, j)) + (i == 2 && j == 5 ? 1 : 0);
   };
   try {
-    check_result(operands, "someone", found, right, 0.5);
+    check_result(operands, "someone", found, right, {.absolute = 0.5});
     FAIL() << "a wrong element passed";
   } catch (const WorkError& error) {
     EXPECT_THAT(error.what(),
                 AllOf(HasSubstr("4x9x6"), HasSubstr("someone"), HasSubstr("element (2, 5)"),
                       HasSubstr("expected"), HasSubstr("found")));
   }
-  check_result(operands, "someone", found, right, 1);
+  check_result(operands, "someone", found, right, {.absolute = 1});
+  EXPECT_THROW(check_result(operands, "someone", found, right, {.relative = 1e-9}), WorkError);
 }
 
 // Each contestant's result is its definition's at shapes that no tile divides.
@@ -45,6 +46,14 @@ TEST(BenchRun, EachContestantPassesItsCheck) {
       EXPECT_NO_THROW(entrant->check());
     }
   }
+}
+
+TEST(BenchRun, ThreadsAreNamed) {
+  BenchSpec spec;
+  spec.shapes = {{1, 1, 1}};
+  spec.threads.clear();
+  EXPECT_THAT(refusal([&] { run_bench(spec, [](auto, auto, const auto&) {}); }),
+              HasSubstr("number of threads"));
 }
 
 TEST(BenchRun, AShapeThatMemoryCannotHoldIsRefused) {

@@ -366,8 +366,9 @@ TEST(Qgemm, RequantizesWithZeroPointsFarOffTheGrid) {
         AnyCodes(CodeType::int8, 9, 37, Layout::row_major, Values::any, random), {3},
         AnyCodes(CodeType::int8, 37, 50, Layout::row_major, Values::any, random), {-4});
     for (const ScaleIn scale_in : kScaleIns) {
-      for (const auto z : {kMin32, kMin32 + 1, -(1 << 24), -(1 << 20) - 1, -(1 << 20), 1 << 20,
-                           (1 << 20) + 1, 1 << 24, kMax32}) {
+      for (const auto z :
+           {kMin32, kMin32 + 1, -(1 << 24), -(1 << 20) - 1, -(1 << 20), 1 << 20, (1 << 20) + 1,
+            1 << 24, kMax32, -32'768, -32'001, -32'000, 32'000, 32'001, 32'767}) {
         for (const double multiplier : {1.0, 1000.0, 1e-3}) {
           SCOPED_TRACE(fmt::format("zero point {}, multiplier {}, scale in {}", z, multiplier,
                                    static_cast<int>(scale_in)));
@@ -376,7 +377,39 @@ TEST(Qgemm, RequantizesWithZeroPointsFarOffTheGrid) {
           how.zero_point = z;
           how.scale_in = scale_in;
           ASSERT_NO_FATAL_FAILURE(expect_codes<std::int8_t>(p, p.b(), Layout::row_major, how));
+          how.lo = 0;
+          how.hi = 255;
+          ASSERT_NO_FATAL_FAILURE(expect_codes<std::uint8_t>(p, p.b(), Layout::row_major, how));
         }
+      }
+    }
+  });
+}
+
+// Kernels that make codes themselves put rows and vectors together: every number of both, ends of
+// the grid anywhere, and multipliers that take sums beyond 16 and 32 bits.
+TEST(Qgemm, RequantizesEveryNumberOfRowsAndColumns) {
+  on_every_kernel([](const Kernel& kernel) {
+    std::mt19937_64 random(39);
+    const std::size_t widest = kernel.lanes * std::max(kernel.vectors, kernel.last_vectors);
+    for (std::size_t m = 1; m <= kernel.rows; ++m) {
+      for (std::size_t n = 1; n <= widest + 1; ++n) {
+        const TestProduct p(
+            AnyCodes(CodeType::int8, m, 7, Layout::row_major, Values::any, random), {3},
+            AnyCodes(CodeType::int8, 7, n, Layout::row_major, Values::any, random), {-4});
+        Requantization how;
+        how.scale_in = ScaleIn::float32;
+        how.multiplier = (random() % 2 == 0 ? 1 : -1) * std::exp2(between(random, -12, 24));
+        if (random() % 2 == 0) how.multiplier = std::exp2(between(random, -12, -6));
+        SCOPED_TRACE(fmt::format("{}x{}, multiplier {}", m, n, how.multiplier));
+        how.zero_point = static_cast<std::int32_t>(random() % 100) - 50;
+        how.lo = -128 + static_cast<std::int32_t>(random() % 100);
+        how.hi = 127 - static_cast<std::int32_t>(random() % 100);
+        ASSERT_NO_FATAL_FAILURE(expect_codes<std::int8_t>(p, p.b(), Layout::gapped, how));
+        how.zero_point += 128;
+        how.lo += 128;
+        how.hi += 128;
+        ASSERT_NO_FATAL_FAILURE(expect_codes<std::uint8_t>(p, p.b(), Layout::gapped, how));
       }
     }
   });
