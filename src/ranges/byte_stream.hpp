@@ -13,6 +13,13 @@
 
 namespace zeropoint {
 
+/// FNV-1a of 64 bits: of bytes that differ in one place, it always differs.
+inline std::uint64_t checksum(std::span<const std::uint8_t> bytes) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001B3U;
+  return hash;
+}
+
 /// Whole numbers as bytes, least significant first on every machine.
 class ByteWriter {
  public:
@@ -26,7 +33,11 @@ class ByteWriter {
   void put(std::span<const std::uint8_t> bytes) {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
-  std::vector<std::uint8_t> take() { return std::move(bytes_); }
+  /// All of them, and what ByteReader::checked() looks for at their end.
+  std::vector<std::uint8_t> take_with_checksum() {
+    put(checksum(bytes_));
+    return std::move(bytes_);
+  }
 
  private:
   std::vector<std::uint8_t> bytes_;
@@ -37,6 +48,18 @@ class ByteReader {
  public:
   ByteReader(std::span<const std::uint8_t> bytes, std::string_view what)
       : bytes_(bytes), what_(what) {}
+  /// Of what take_with_checksum() returned; without the checksum, which must be right.
+  static ByteReader checked(std::span<const std::uint8_t> bytes, std::string_view what) {
+    constexpr std::size_t kSum = sizeof(std::uint64_t);
+    const std::size_t size = bytes.size() < kSum ? 0 : bytes.size() - kSum;
+    if (ByteReader(bytes.subspan(size), what).get<std::uint64_t>() != checksum(bytes.first(size))) {
+      throw InputError(
+          fmt::format("{}: expected {} bytes with the checksum at their end, found "
+                      "another: they are damaged or cut off",
+                      what, bytes.size()));
+    }
+    return {bytes.first(size), what};
+  }
   template <std::integral T>
   T get() {
     if (bytes_.size() - at_ < sizeof(T)) {
