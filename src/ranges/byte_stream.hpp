@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,11 @@ class ByteWriter {
     for (std::size_t i = 0; i < sizeof value; ++i) {
       bytes_.push_back(static_cast<std::uint8_t>(bits >> (8 * i)));
     }
+  }
+  /// Seven bits a byte, the eighth says that more follow.
+  void put_short(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) bytes_.push_back(static_cast<std::uint8_t>(value | 0x80));
+    bytes_.push_back(static_cast<std::uint8_t>(value));
   }
   void put(std::span<const std::uint8_t> bytes) {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
@@ -69,6 +75,15 @@ class ByteReader {
     std::uint64_t bits = 0;
     for (std::size_t i = 0; i < sizeof(T); ++i) bits |= std::uint64_t{bytes_[at_++]} << (8 * i);
     return static_cast<T>(bits);
+  }
+  /// What put_short() wrote; of more than 64 bits, the lowest.
+  std::uint64_t get_short() {
+    std::uint64_t value = 0;
+    for (int shift = 0;; shift = std::min(shift + 7, 64)) {
+      const auto byte = get<std::uint8_t>();
+      if (shift < 64) value |= std::uint64_t{byte & 0x7FU} << shift;
+      if (byte < 0x80) return value;
+    }
   }
   bool at_end() const { return at_ == bytes_.size(); }
   std::span<const std::uint8_t> rest() const { return bytes_.subspan(at_); }

@@ -37,7 +37,7 @@ Histogram even_bins(std::span<const Weighted> values, double reach) {
     }
   };
   for (const auto& [low, high, count] : values) {
-    const auto [from, to] = std::minmax(std::abs(double{low}), std::abs(double{high}));
+    const auto [from, to] = std::minmax({std::abs(double{low}), std::abs(double{high})});
     add(from, to, static_cast<double>(count));
   }
   return histogram;

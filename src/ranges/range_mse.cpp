@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -54,6 +55,8 @@ class GridError {
     });
     return std::max(error, 0.0);
   }
+
+  std::size_t size() const { return values_.size(); }
 
   /// The part of it that comes from values beyond the grid's ends.
   double clipped(const Grid& grid) const {
@@ -142,20 +145,27 @@ class Search {
     Candidate best{{0, 0}, kUnknown};
     // Of an affine grid, a somewhat larger step may be wanted where 0 falls badly.
     const double top = grid_over(whole).step * (need_.symmetric ? 1 : std::exp2(0.25));
-    constexpr int kMostSteps = 8 * 64;
-    for (int i = 0; i < kMostSteps; ++i) {
-      const double step = top * std::exp2(-i / 8.0);
+    // The error of few values is rough all over.
+    constexpr std::size_t kFew = 1024;
+    const int per_octave = error_.size() <= kFew ? 64 : 8;
+    for (int i = 0; i < per_octave * 64; ++i) {
+      const double step = top * std::exp2(-static_cast<double>(i) / per_octave);
       const int z = least_clipping(step);
-      if (i > 2 && error_.clipped({step, z}) >= best.error) break;  // and more so from here on
+      if (i > per_octave / 4 && error_.clipped({step, z}) >= best.error)
+        break;  // and more so from here on
       seen.push_back(best_at(step, z, kUnknown));
       if (seen.back().error < best.error) best = seen.back();
     }
     for (const auto& start : lowest(seen)) {
       Candidate here = start;
-      for (const double finer : {1 / 64.0, 1 / 512.0}) {
+      // Among many codes the error has ripples that are about as wide as one of them is of all.
+      const int parts = std::clamp(need_.levels / 2, 16, 128) * 8 / per_octave;
+      const double coarse = 1.0 / per_octave;
+      for (const auto& [octaves, steps] :
+           {std::pair{coarse, parts}, std::pair{coarse / parts, 8}}) {
         const double around = here.grid.step;
-        for (int i = -7; i <= 7; ++i) {
-          const double step = around * std::exp2(i * finer);
+        for (int i = 1 - steps; i < steps; ++i) {
+          const double step = around * std::exp2(i * octaves / steps);
           const auto found = best_at(step, least_clipping(step), here.error);
           if (found.error < here.error) here = found;
         }
@@ -182,14 +192,11 @@ class Search {
   }
 
   Range range_of(const Grid& grid) const {
-    if (need_.symmetric) {
-      const double reach = half_ * grid.step;
-      return {static_cast<float>(std::max(-reach, double{low_})),
-              static_cast<float>(std::min(reach, double{high_}))};
-    }
     constexpr double kLargest = std::numeric_limits<float>::max();
-    return {static_cast<float>(std::max(-grid.below * grid.step, -kLargest)),
-            static_cast<float>(std::min((need_.levels - 1 - grid.below) * grid.step, kLargest))};
+    const int below = need_.symmetric ? half_ : grid.below;
+    const int above = need_.symmetric ? half_ : need_.levels - 1 - grid.below;
+    return {static_cast<float>(std::max(-below * grid.step, -kLargest)),
+            static_cast<float>(std::min(above * grid.step, kLargest))};
   }
 
   // What is clipped is convex in z: where it begins to rise.
@@ -210,7 +217,7 @@ class Search {
 
   // Of the z around one, the best, unless none is better than `least`.
   Candidate best_at(double step, int around, double least) const {
-    const int reach = need_.symmetric ? 0 : need_.levels <= 16 ? need_.levels : 2;
+    const int reach = need_.symmetric ? 0 : need_.levels <= 16 ? need_.levels : 4;
     Candidate best{{step, around}, kUnknown};
     const auto look_at = [&](int z) {
       if (z < 0 || z >= need_.levels) return;
@@ -227,7 +234,7 @@ class Search {
     return best;
   }
 
-  // The three best of those that are no worse than their neighbours.
+  // The best of those that are no worse than their neighbours.
   static std::vector<Candidate> lowest(const std::vector<Candidate>& seen) {
     std::vector<Candidate> low;
     for (std::size_t i = 0; i < seen.size(); ++i) {
@@ -236,7 +243,8 @@ class Search {
       if (before && after) low.push_back(seen[i]);
     }
     std::ranges::stable_sort(low, {}, &Candidate::error);
-    if (low.size() > 3) low.resize(3);
+    constexpr std::size_t kMost = 4;
+    if (low.size() > kMost) low.resize(kMost);
     return low;
   }
 

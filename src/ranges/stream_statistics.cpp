@@ -112,6 +112,7 @@ StreamQuantile StreamStatistics::order_statistic(std::uint64_t rank) const {
     // The outermost are known exactly.
     if (rank == 0) found.at_most = found.at_least;
     if (rank == count_ - 1) found.at_least = found.at_most;
+    if (rank == 0 || rank == count_ - 1) found.first_rank = found.last_rank = rank;
     const double part = (static_cast<double>(rank - before) + 0.5) / static_cast<double>(here);
     found.value =
         static_cast<float>(double{found.at_least} * (1 - part) + double{found.at_most} * part);
@@ -139,9 +140,17 @@ StreamQuantile StreamStatistics::quantile(double p) const {
 
 std::vector<StreamStatistics::Bin> StreamStatistics::bins() const {
   check_keeps(StreamParts::bins, "bins");
+  const double narrow = std::max(-double{extremes_.min}, double{extremes_.max}) * 0x1p-24;
   std::vector<Bin> list;
   bins_.for_each([&](std::uint32_t bin, std::uint64_t here) {
-    list.push_back(bin_within(bin, here));
+    const Bin next = bin_within(bin, here);
+    if (!list.empty() && (list.back().at_least < 0) == (next.at_least < 0) &&
+        double{next.at_most} - list.back().at_least <= narrow) {
+      list.back().at_most = next.at_most;
+      list.back().count += here;
+    } else {
+      list.push_back(next);
+    }
     return true;
   });
   return list;
@@ -158,9 +167,11 @@ std::vector<std::uint8_t> StreamStatistics::serialize() const {
     for (const auto word : moments_.sum()) out.put(word);
     for (const auto word : moments_.squares()) out.put(word);
   }
+  std::uint32_t next = 0;
   bins_.for_each([&](std::uint32_t bin, std::uint64_t here) {
-    out.put(bin);
-    out.put(here);
+    out.put_short(bin - next);
+    out.put_short(here);
+    next = bin + 1;
     return true;
   });
   return out.take_with_checksum();
@@ -188,15 +199,17 @@ StreamStatistics StreamStatistics::deserialize(std::span<const std::uint8_t> byt
     s.moments_ = ExactMoments::from(s.count_, sum, squares);
   }
   std::uint64_t counted = 0;
-  std::int64_t last = -1;
+  std::uint32_t next = 0;
   while (!in.at_end()) {
-    const auto bin = in.get<std::uint32_t>();
-    const auto here = in.get<std::uint64_t>();
-    // Ascending, within the ends, and no more than there are.
-    refuse_unless(s.keeps(StreamParts::bins) && std::int64_t{bin} > last && here != 0 &&
-                  here <= s.count_ - counted && bin >= BinCounts::bin_of(s.extremes_.min) &&
-                  bin <= BinCounts::bin_of(s.extremes_.max));
-    last = bin;
+    const std::uint64_t skipped = in.get_short();
+    const std::uint64_t here = in.get_short();
+    // Within the ends, and no more than there are.
+    const std::uint32_t last = BinCounts::bin_of(s.extremes_.max);
+    refuse_unless(s.keeps(StreamParts::bins) && next <= last && skipped <= last - next &&
+                  here != 0 && here <= s.count_ - counted);
+    const auto bin = static_cast<std::uint32_t>(next + skipped);
+    refuse_unless(bin >= BinCounts::bin_of(s.extremes_.min));
+    next = bin + 1;
     counted += here;
     s.bins_.add(bin, here);
   }

@@ -27,7 +27,8 @@ enum class StreamParts : std::uint8_t {
 struct StreamQuantile {
   float value;                          ///< interpolated
   float at_least, at_most;              ///< between which the exact quantile lies
-  std::uint64_t first_rank, last_rank;  ///< 0-based: those of the values between these two
+  std::uint64_t first_rank, last_rank;  ///< 0-based: those of the values between these two; the
+                                        ///< smallest and the largest value have their own alone
 };
 
 /// Statistics of a stream of floats in bounded memory: count, smallest and largest, sums of values
@@ -58,6 +59,8 @@ class StreamStatistics {
   /// are taken to be spread evenly within a bin.
   StreamQuantile quantile(double p) const;
   /// Bins with values in ascending order: between what, within the stream's ends, and how many.
+  /// Neighbours of one sign that together are no wider than 2⁻²⁴ of the largest magnitude are one
+  /// bin, so that there are some 200,000 at most (3 MiB).
   struct Bin {
     float at_least, at_most;
     std::uint64_t count;
