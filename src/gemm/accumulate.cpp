@@ -162,7 +162,7 @@ void accumulate_modular(const Operand& a, const Operand& b, const Accumulator& a
   for (std::size_t i = 0; i < sums.rows; ++i) {
     for (std::size_t j = 0; j < sums.cols; ++j) {
       const std::int64_t held = wrapped(exact(i, j), accumulator.kind);
-      if (held != exact(i, j) && accumulator.overflow == Overflow::refuse) {
+      if (held != exact(i, j) && accumulator.overflow == IntegerOverflow::refuse) {
         throw InputError(fmt::format("accumulate: expected sums within {}, found {} at ({}, {})",
                                      format_of(accumulator.kind).name, exact(i, j), i, j));
       }
@@ -179,7 +179,7 @@ void accumulate(const Operand& a, const Operand& b, const Accumulator& accumulat
   check(accumulator, shape, b.codes.rows, sums);
   check(a.zero_point, "A", "rows", shape.m);
   check(b.zero_point, "B", "columns", shape.n);
-  if (format_of(accumulator.kind).is_integer && accumulator.overflow != Overflow::saturate) {
+  if (format_of(accumulator.kind).is_integer && accumulator.overflow != IntegerOverflow::saturate) {
     return accumulate_modular(a, b, accumulator, sums);
   }
   if (const double most = reach(a) * reach(b); most > 0x1p53) {

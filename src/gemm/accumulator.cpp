@@ -47,11 +47,12 @@ constexpr AccumulatorFormat kFormats[] = {
 };
 
 struct OverflowWord {
-  Overflow overflow;
+  IntegerOverflow overflow;
   std::string_view word;  // behind the kind's name
 };
-constexpr OverflowWord kOverflows[] = {
-    {Overflow::refuse, ""}, {Overflow::wrap, "-wrap"}, {Overflow::saturate, "-saturate"}};
+constexpr OverflowWord kOverflows[] = {{IntegerOverflow::refuse, ""},
+                                       {IntegerOverflow::wrap, "-wrap"},
+                                       {IntegerOverflow::saturate, "-saturate"}};
 
 struct OrderWord {
   SummationOrder order;
@@ -69,7 +70,7 @@ constexpr std::string_view kExampleBlock = "32";
                                what, join_words(known), found, nearest_word(found, known)));
 }
 
-std::string word_of(const AccumulatorFormat& format, Overflow overflow) {
+std::string word_of(const AccumulatorFormat& format, IntegerOverflow overflow) {
   std::string word(format.name);
   if (!format.is_integer) return word;
   for (const auto& row : kOverflows) {
@@ -108,7 +109,7 @@ std::vector<std::string> accumulator_words() {
   std::vector<std::string> words;
   for (const auto& format : kFormats) {
     for (const auto& [overflow, word] : kOverflows) {
-      if (format.is_integer || overflow == Overflow::refuse) {
+      if (format.is_integer || overflow == IntegerOverflow::refuse) {
         words.push_back(word_of(format, overflow));
       }
     }
@@ -130,7 +131,7 @@ Accumulator parse_accumulator(std::string_view text) {
   const std::string_view word = text.substr(0, colon);
   for (const auto& format : kFormats) {
     for (const auto& [overflow, behind] : kOverflows) {
-      if (!format.is_integer && overflow != Overflow::refuse) continue;
+      if (!format.is_integer && overflow != IntegerOverflow::refuse) continue;
       if (word != word_of(format, overflow)) continue;
       Accumulator accumulator{.kind = format.kind, .overflow = overflow};
       if (colon != std::string_view::npos) read_order(text.substr(colon + 1), accumulator);

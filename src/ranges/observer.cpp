@@ -3,23 +3,40 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
 
 #include "ranges/byte_stream.hpp"
+#include "ranges/sigma.hpp"
 
 namespace zeropoint {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x315A424F;  // "OBZ1"
+constexpr std::uint32_t kMagic = 0x325A424F;  // "OBZ2"
 
-Range sigma_of(double mean, double deviation, double k) {
-  constexpr double kLargest = std::numeric_limits<float>::max();
-  return {static_cast<float>(std::max(mean - k * deviation, -kLargest)),
-          static_cast<float>(std::min(mean + k * deviation, kLargest))};
+StreamParts parts_for(RangeKind kind) {
+  switch (kind) {
+    case RangeKind::minmax:
+    case RangeKind::ema:
+      break;
+    case RangeKind::sigma:
+      return StreamParts::moments;
+    case RangeKind::cover:
+    case RangeKind::mse:
+    case RangeKind::kl:
+      return StreamParts::bins;
+  }
+  return StreamParts::extremes;
+}
+
+// PyTorch's rule, in float32 as there: average + c·(seen − average). Where that overflows, in
+// float64.
+float moved(float average, float seen, double c) {
+  const float there = average + static_cast<float>(c) * (seen - average);
+  if (std::isfinite(there)) return there;
+  return static_cast<float>(average + c * (double{seen} - average));
 }
 
 }  // namespace
@@ -42,30 +59,39 @@ Range estimate_range(const RangeEstimator& estimator, std::span<const float> val
   std::vector<Weighted> weighted;
   constexpr std::size_t kFew = 4096;
   if (values.size() <= kFew) {  // themselves, since bins would cost more than they are worth
-    for (const float x : values) weighted.push_back({x, 1});
-    std::ranges::sort(weighted, {}, &Weighted::value);
+    std::vector<float> sorted(values.begin(), values.end());
+    std::ranges::sort(sorted);
+    for (const float x : sorted) weighted.push_back({x, x, 1});
   } else {
-    StreamStatistics statistics;
+    StreamStatistics statistics(StreamParts::bins);
     statistics.observe(values, what);
     weighted = statistics.bins();
   }
   return estimator.kind == RangeKind::mse ? mse_range(weighted, need) : kl_range(weighted, need);
 }
 
+Observer::Observer(RangeEstimator estimator, Coverage coverage, NonFinite policy)
+    : estimator_(estimator),
+      coverage_(coverage),
+      policy_(policy),
+      statistics_(parts_for(estimator.kind)) {
+  check_range_estimator(estimator);
+}
+
 void Observer::observe(std::span<const float> batch, std::string_view what) {
-  if (estimator_.kind == RangeKind::ema) {
-    StreamStatistics of_batch;
-    of_batch.observe(batch, what, policy_);
-    if (of_batch.count() == 0) return;
-    const Range seen = of_batch.min_max();
-    const auto c = static_cast<float>(estimator_.parameter);
-    average_ = count() == 0 ? seen
-                            : Range{average_.min + c * (seen.min - average_.min),
-                                    average_.max + c * (seen.max - average_.max)};
-    statistics_.merge(of_batch);
-    return;
+  if (estimator_.kind != RangeKind::ema) return statistics_.observe(batch, what, policy_);
+  StreamStatistics of_batch(StreamParts::extremes);
+  of_batch.observe(batch, what, policy_);
+  if (of_batch.count() == 0) return;
+  const Range seen = of_batch.min_max();
+  if (count() == 0) {
+    average_ = seen;
+  } else {
+    average_.min = moved(average_.min, seen.min, estimator_.parameter);
+    // Rounding may turn around two ends that are a bit apart.
+    average_.max = std::max(moved(average_.max, seen.max, estimator_.parameter), average_.min);
   }
-  statistics_.observe(batch, what, policy_);
+  statistics_.merge(of_batch);
 }
 
 void Observer::merge(const Observer& other) {
@@ -89,7 +115,7 @@ Range Observer::range(const GridNeed& need) const {
     case RangeKind::ema:
       return average_;
     case RangeKind::sigma:
-      return sigma_of(statistics_.mean(), std::sqrt(statistics_.variance()), estimator_.parameter);
+      return sigma_range(statistics_.moments(), estimator_.parameter);
     case RangeKind::cover: {
       const auto [lower, upper] = cover_probabilities(estimator_.parameter, coverage_);
       return {statistics_.quantile(lower).value, statistics_.quantile(upper).value};
@@ -112,11 +138,11 @@ std::vector<std::uint8_t> Observer::serialize() const {
   out.put(std::bit_cast<std::uint32_t>(average_.min));
   out.put(std::bit_cast<std::uint32_t>(average_.max));
   out.put(std::span<const std::uint8_t>(statistics_.serialize()));
-  return out.take();
+  return out.take_with_checksum();
 }
 
 Observer Observer::deserialize(std::span<const std::uint8_t> bytes) {
-  ByteReader in(bytes, "observer");
+  ByteReader in = ByteReader::checked(bytes, "observer");
   const auto magic = in.get<std::uint32_t>();
   const auto kind = in.get<std::uint8_t>();
   const auto parameter = std::bit_cast<double>(in.get<std::uint64_t>());
@@ -129,12 +155,13 @@ Observer Observer::deserialize(std::span<const std::uint8_t> bytes) {
       !std::isfinite(average.min) || !(average.max >= average.min) || !std::isfinite(average.max)) {
     throw InputError("observer: expected bytes that serialize() wrote, found others");
   }
-  const RangeEstimator written{static_cast<RangeKind>(kind), parameter};
-  // Reading its own text checks the parameter's limits.
-  Observer observer(parse_range_estimator(to_string(written)), static_cast<Coverage>(coverage),
+  Observer observer({static_cast<RangeKind>(kind), parameter}, static_cast<Coverage>(coverage),
                     static_cast<NonFinite>(policy));
   observer.average_ = average;
   observer.statistics_ = StreamStatistics::deserialize(in.rest());
+  if (observer.statistics_.parts() != parts_for(observer.estimator_.kind)) {
+    throw InputError("observer: expected what its range needs, found other parts of a stream");
+  }
   return observer;
 }
 

@@ -9,9 +9,11 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
+#include "zeropoint/ranges/exact_moments.hpp"
 #include "zeropoint/ranges/order_statistics.hpp"
 
-#include "ranges/scan.hpp"
+#include "ranges/extremes.hpp"
+#include "ranges/sigma.hpp"
 
 namespace zeropoint {
 namespace {
@@ -38,22 +40,34 @@ CoverProbabilities cover_probabilities(double cover, Coverage sides) {
   return {tail, 1 - tail};
 }
 
-Range min_max_range(std::span<const float> values, std::string_view what) {
-  check_not_empty(values, what);
-  Range range{values[0], values[0]};
-  bool all_finite = true;
+Extremes find_extremes(std::span<const float> values) {
+  Extremes all{values[0], values[0], true};
   std::mutex mutex;
   const auto scan = extremes_scan();
   parallel_for(values.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     const Extremes found = scan(values.data() + begin, end - begin);
     const std::lock_guard lock(mutex);
-    range.min = std::min(range.min, found.min);
-    range.max = std::max(range.max, found.max);
-    all_finite = all_finite && found.finite;
+    all.min = std::min(all.min, found.min);
+    all.max = std::max(all.max, found.max);
+    all.finite = all.finite && found.finite;
   });
-  if (!all_finite) check_finite(values, what);
   // Adding 0 makes +0 of −0: they compare equal, and which was seen first depends on the threads.
-  return {range.min + 0.0F, range.max + 0.0F};
+  return {all.min + 0.0F, all.max + 0.0F, all.finite};
+}
+
+Range min_max_range(std::span<const float> values, std::string_view what) {
+  check_not_empty(values, what);
+  const Extremes found = find_extremes(values);
+  if (!found.finite) check_finite(values, what);
+  return {found.min, found.max};
+}
+
+Range sigma_range(const ExactMoments& moments, double k) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  const double mean = moments.mean();
+  const double reach = k * std::sqrt(moments.variance());
+  return {static_cast<float>(std::clamp(mean - reach, -kLargest, kLargest)),
+          static_cast<float>(std::clamp(mean + reach, -kLargest, kLargest))};
 }
 
 Range sigma_range(std::span<const float> values, double k, std::string_view what) {
@@ -62,17 +76,10 @@ Range sigma_range(std::span<const float> values, double k, std::string_view what
     throw InputError(
         fmt::format("{}: expected a positive number of standard deviations, found {}", what, k));
   }
-  check_finite(values, what);
-  const double count = static_cast<double>(values.size());
-  double mean = 0;
-  for (const float x : values) mean += x;
-  mean /= count;
-  double variance = 0;
-  for (const float x : values) variance += (x - mean) * (x - mean);
-  const double reach = k * std::sqrt(variance / count);
-  constexpr double kLargest = std::numeric_limits<float>::max();
-  return {static_cast<float>(std::max(mean - reach, -kLargest)),
-          static_cast<float>(std::min(mean + reach, kLargest))};
+  if (!find_extremes(values).finite) check_finite(values, what);
+  ExactMoments moments;
+  moments.add(values);
+  return sigma_range(moments, k);
 }
 
 std::vector<Range> coverage_ranges(std::span<const float> values, std::span<const double> covers,

@@ -29,6 +29,16 @@ constexpr std::array kEstimators = {
                        "least Kullback-Leibler divergence, as TensorRT's entropy"},
 };
 
+bool is_within(const RangeEstimatorWord& row, double parameter) {
+  return parameter > row.above && parameter <= row.most;
+}
+
+[[noreturn]] void refuse_parameter(const RangeEstimatorWord& row, std::string_view found) {
+  throw InputError(
+      fmt::format("range: expected {}=NUMBER above {}{}, found '{}'", row.word, row.above,
+                  row.most == kMost ? "" : fmt::format(", at most {}", row.most), found));
+}
+
 }  // namespace
 
 std::span<const RangeEstimatorWord> range_estimators() { return kEstimators; }
@@ -49,16 +59,20 @@ RangeEstimator parse_range_estimator(std::string_view word) {
     }
     const char* const end = text.data() + text.size();
     const auto [stopped, error] = std::from_chars(text.data(), end, estimator.parameter);
-    if (error != std::errc{} || stopped != end ||
-        !(estimator.parameter > row.above && estimator.parameter <= row.most)) {
-      throw InputError(
-          fmt::format("range: expected {}=NUMBER above {}{}, found '{}'", key, row.above,
-                      row.most == kMost ? "" : fmt::format(", at most {}", row.most), word));
+    if (error != std::errc{} || stopped != end || !is_within(row, estimator.parameter)) {
+      refuse_parameter(row, word);
     }
     return estimator;
   }
   throw InputError(fmt::format("range: expected one of {}; found '{}' (did you mean {}?)",
                                join_words(known), key, nearest_word(key, known)));
+}
+
+void check_range_estimator(const RangeEstimator& estimator) {
+  const auto& row = kEstimators[static_cast<std::size_t>(estimator.kind)];
+  if (row.takes_parameter && !is_within(row, estimator.parameter)) {
+    refuse_parameter(row, to_string(estimator));
+  }
 }
 
 std::string to_string(const RangeEstimator& estimator) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
@@ -11,31 +10,12 @@
 #include "zeropoint/core/error.hpp"
 
 #include "ranges/byte_stream.hpp"
-#include "ranges/scan.hpp"
+#include "ranges/extremes.hpp"
 
 namespace zeropoint {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x315A5353;   // "SSZ1"
-constexpr std::uint32_t kOffset = 0x80000000;  // makes order keys unsigned
-constexpr std::int32_t kInfinityKey = 0x7F800000;
-
-std::uint32_t bin_of(std::int32_t key, int bits) {
-  return (static_cast<std::uint32_t>(key) ^ kOffset) >> (32 - bits);
-}
-
-// The least and the greatest key of a bin.
-std::int32_t first_key(std::uint32_t bin, int bits) {
-  return static_cast<std::int32_t>((bin << (32 - bits)) ^ kOffset);
-}
-std::int32_t last_key(std::uint32_t bin, int bits) {
-  return static_cast<std::int32_t>(((bin << (32 - bits)) | ((1U << (32 - bits)) - 1)) ^ kOffset);
-}
-
-// Exponent fields as powers of two: significands are whole numbers of 2^(e − 150), e at least 1.
-double weight(std::size_t exponent) {
-  return std::ldexp(1.0, std::max(static_cast<int>(exponent), 1) - 150);
-}
+constexpr std::uint32_t kMagic = 0x325A5353;  // "SSZ2"
 
 }  // namespace
 
@@ -45,114 +25,104 @@ void StreamStatistics::check_seen() const {
   }
 }
 
+void StreamStatistics::check_keeps(StreamParts part, std::string_view asked_for) const {
+  check_seen();
+  if (!keeps(part)) {
+    throw InputError(fmt::format(
+        "observer: expected to have kept what {} needs, found that it was told not to", asked_for));
+  }
+}
+
 void StreamStatistics::observe(std::span<const float> values, std::string_view what,
                                NonFinite policy) {
+  if (values.empty()) return;
+  const Extremes found = find_extremes(values);
+  if (found.finite) return observe_finite(values, {found.min, found.max});
   if (policy == NonFinite::refuse) check_finite(values, what);
-  std::uint32_t last_page = ~0U;
-  std::uint64_t* counts = nullptr;
-  for (float x : values) {
-    if (!std::isfinite(x)) {
-      if (policy == NonFinite::ignore || std::isnan(x)) continue;
-      x = std::copysign(std::numeric_limits<float>::max(), x);
-    }
-    const std::int32_t key = order_key(x + 0.0F);  // −0 counts as 0
-    const std::uint32_t bin = bin_of(key, kBinBits);
-    if (bin >> kPageBits != last_page) {
-      last_page = bin >> kPageBits;
-      auto& page = pages_[last_page];
-      if (!page) {
-        page = std::make_shared<Page>();
-      } else if (page.use_count() > 1) {
-        page = std::make_shared<Page>(*page);
+  observe_rest(values, policy);
+}
+
+void StreamStatistics::observe_finite(std::span<const float> values, Range extremes) {
+  if (count_ != 0) {
+    extremes.min = std::min(extremes.min, extremes_.min);
+    extremes.max = std::max(extremes.max, extremes_.max);
+  }
+  extremes_ = extremes;
+  if (keeps(StreamParts::moments)) moments_.add(values);
+  if (keeps(StreamParts::bins)) bins_.add(values);
+  count_ += values.size();
+}
+
+// What is finite among them, or made so; copied out, some at a time.
+void StreamStatistics::observe_rest(std::span<const float> values, NonFinite policy) {
+  constexpr std::size_t kAtOnce = 1 << 16;
+  std::vector<float> finite;
+  finite.reserve(std::min(values.size(), kAtOnce));
+  for (std::size_t from = 0; from < values.size(); from += kAtOnce) {
+    finite.clear();
+    for (const float x : values.subspan(from, std::min(kAtOnce, values.size() - from))) {
+      if (std::isfinite(x)) {
+        finite.push_back(x);
+      } else if (policy == NonFinite::saturate && !std::isnan(x)) {
+        finite.push_back(std::copysign(std::numeric_limits<float>::max(), x));
       }
-      counts = page->data();
     }
-    ++counts[bin & (kPageBins - 1)];
-    min_key_ = count_ == 0 ? key : std::min(min_key_, key);
-    max_key_ = count_ == 0 ? key : std::max(max_key_, key);
-    ++count_;
-    const auto bits = std::bit_cast<std::uint32_t>(x);
-    const std::uint32_t exponent = bits >> 23 & 0xFF;
-    const std::int64_t significand = (bits & 0x7FFFFF) | (exponent == 0 ? 0 : 0x800000);
-    sums_[exponent] += x < 0 ? -significand : significand;
-    squares_[exponent].add(static_cast<std::uint64_t>(significand * significand));
+    observe(finite);
   }
 }
 
 void StreamStatistics::merge(const StreamStatistics& other) {
+  if (parts_ != other.parts_) {
+    throw InputError("observer: expected another that keeps the same, found one that does not");
+  }
   if (other.count_ == 0) return;
-  min_key_ = count_ == 0 ? other.min_key_ : std::min(min_key_, other.min_key_);
-  max_key_ = count_ == 0 ? other.max_key_ : std::max(max_key_, other.max_key_);
+  extremes_ = count_ == 0 ? other.extremes_
+                          : Range{std::min(extremes_.min, other.extremes_.min),
+                                  std::max(extremes_.max, other.extremes_.max)};
   count_ += other.count_;
-  for (std::size_t e = 0; e < kExponents; ++e) {
-    sums_[e] += other.sums_[e];
-    squares_[e].add(other.squares_[e]);
-  }
-  for (std::size_t p = 0; p < kPages; ++p) {
-    const auto from = other.pages_[p];  // a copy of the pointer: merging with itself is fine
-    if (!from) continue;
-    auto merged = std::make_shared<Page>(*from);
-    if (pages_[p]) {
-      for (std::size_t i = 0; i < kPageBins; ++i) (*merged)[i] += (*pages_[p])[i];
-    }
-    pages_[p] = std::move(merged);
-  }
+  moments_.merge(other.moments_);
+  bins_.merge(other.bins_);
 }
 
 Range StreamStatistics::min_max() const {
   check_seen();
-  return {value_of(min_key_), value_of(max_key_)};
+  return extremes_;
 }
 
-double StreamStatistics::mean() const {
-  check_seen();
-  double sum = 0;
-  for (std::size_t e = 0; e < kExponents; ++e) sum += static_cast<double>(sums_[e]) * weight(e);
-  return sum / static_cast<double>(count_);
+const ExactMoments& StreamStatistics::moments() const {
+  check_keeps(StreamParts::moments, "a mean or variance");
+  return moments_;
 }
 
-double StreamStatistics::variance() const {
-  check_seen();
-  double squares = 0;
-  for (std::size_t e = 0; e < kExponents; ++e) {
-    const double sum = std::ldexp(static_cast<double>(squares_[e].high), 64) +
-                       static_cast<double>(squares_[e].low);
-    squares += sum * weight(e) * weight(e);
-  }
-  const double m = mean();
-  return std::max(squares / static_cast<double>(count_) - m * m, 0.0);
+StreamStatistics::Bin StreamStatistics::bin_within(std::uint32_t bin, std::uint64_t count) const {
+  return {std::max(BinCounts::first_of(bin), extremes_.min),
+          std::min(BinCounts::last_of(bin), extremes_.max), count};
 }
 
 StreamQuantile StreamStatistics::order_statistic(std::uint64_t rank) const {
+  StreamQuantile found{};
   std::uint64_t before = 0;
-  for (std::uint32_t page = 0; page < kPages; ++page) {
-    if (!pages_[page]) continue;
-    for (std::uint32_t i = 0; i < kPageBins; ++i) {
-      const std::uint64_t here = (*pages_[page])[i];
-      if (before + here <= rank) {
-        before += here;
-        continue;
-      }
-      const std::uint32_t bin = page << kPageBits | i;
-      StreamQuantile found{};
-      found.at_least = value_of(std::max(first_key(bin, kBinBits), min_key_));
-      found.at_most = value_of(std::min(last_key(bin, kBinBits), max_key_));
-      // The outermost are known exactly.
-      if (rank == 0) found.at_most = found.at_least;
-      if (rank == count_ - 1) found.at_least = found.at_most;
-      found.first_rank = before;
-      found.last_rank = before + here - 1;
-      const double part = (static_cast<double>(rank - before) + 0.5) / static_cast<double>(here);
-      found.value =
-          static_cast<float>(double{found.at_least} * (1 - part) + double{found.at_most} * part);
-      return found;
+  bins_.for_each([&](std::uint32_t bin, std::uint64_t here) {
+    if (before + here <= rank) {
+      before += here;
+      return true;
     }
-  }
-  return {};  // not reached: the bins hold count_ values
+    const Bin within = bin_within(bin, here);
+    found = {0, within.at_least, within.at_most, before, before + here - 1};
+    // The outermost are known exactly.
+    if (rank == 0) found.at_most = found.at_least;
+    if (rank == count_ - 1) found.at_least = found.at_most;
+    if (rank == 0 || rank == count_ - 1) found.first_rank = found.last_rank = rank;
+    const double part = (static_cast<double>(rank - before) + 0.5) / static_cast<double>(here);
+    found.value =
+        static_cast<float>(double{found.at_least} * (1 - part) + double{found.at_most} * part);
+    return false;
+  });
+  return found;
 }
 
 StreamQuantile StreamStatistics::quantile(double p) const {
-  check_seen();
+  check_keeps(StreamParts::bins, "a quantile");
   if (!(p >= 0 && p <= 1)) {
     throw InputError(fmt::format("quantile: expected a probability from 0 to 1, found {}", p));
   }
@@ -169,95 +139,85 @@ StreamQuantile StreamStatistics::quantile(double p) const {
 }
 
 std::vector<StreamStatistics::Bin> StreamStatistics::bins() const {
+  check_keeps(StreamParts::bins, "bins");
+  const double narrow = std::max(-double{extremes_.min}, double{extremes_.max}) * 0x1p-24;
   std::vector<Bin> list;
-  for (std::uint32_t page = 0; page < kPages; ++page) {
-    if (!pages_[page]) continue;
-    for (std::uint32_t i = 0; i < kPageBins; ++i) {
-      const std::uint64_t here = (*pages_[page])[i];
-      if (here == 0) continue;
-      const std::uint32_t bin = page << kPageBits | i;
-      const double first = value_of(std::max(first_key(bin, kBinBits), min_key_));
-      const double last = value_of(std::min(last_key(bin, kBinBits), max_key_));
-      list.push_back({static_cast<float>((first + last) / 2), here});
+  bins_.for_each([&](std::uint32_t bin, std::uint64_t here) {
+    const Bin next = bin_within(bin, here);
+    if (!list.empty() && (list.back().at_least < 0) == (next.at_least < 0) &&
+        double{next.at_most} - list.back().at_least <= narrow) {
+      list.back().at_most = next.at_most;
+      list.back().count += here;
+    } else {
+      list.push_back(next);
     }
-  }
+    return true;
+  });
   return list;
-}
-
-std::size_t StreamStatistics::bytes() const {
-  std::size_t all = sizeof *this;
-  for (const auto& page : pages_) all += page ? sizeof(Page) : 0;
-  return all;
 }
 
 std::vector<std::uint8_t> StreamStatistics::serialize() const {
   ByteWriter out;
   out.put(kMagic);
+  out.put(static_cast<std::uint8_t>(parts_));
   out.put(count_);
-  out.put(min_key_);
-  out.put(max_key_);
-  for (const auto sum : sums_) out.put(sum);
-  for (const auto& square : squares_) {
-    out.put(square.low);
-    out.put(square.high);
+  out.put(std::bit_cast<std::uint32_t>(extremes_.min));
+  out.put(std::bit_cast<std::uint32_t>(extremes_.max));
+  if (keeps(StreamParts::moments)) {
+    for (const auto word : moments_.sum()) out.put(word);
+    for (const auto word : moments_.squares()) out.put(word);
   }
-  for (std::uint32_t page = 0; page < kPages; ++page) {
-    if (!pages_[page]) continue;
-    for (std::uint32_t i = 0; i < kPageBins; ++i) {
-      if ((*pages_[page])[i] == 0) continue;
-      out.put(page << kPageBits | i);
-      out.put((*pages_[page])[i]);
-    }
-  }
-  return out.take();
+  std::uint32_t next = 0;
+  bins_.for_each([&](std::uint32_t bin, std::uint64_t here) {
+    out.put_short(bin - next);
+    out.put_short(here);
+    next = bin + 1;
+    return true;
+  });
+  return out.take_with_checksum();
 }
 
 StreamStatistics StreamStatistics::deserialize(std::span<const std::uint8_t> bytes) {
-  ByteReader in(bytes, "observer");
-  if (in.get<std::uint32_t>() != kMagic) {
-    throw InputError("observer: expected bytes that serialize() wrote, found others");
-  }
-  StreamStatistics s;
+  ByteReader in = ByteReader::checked(bytes, "observer");
+  const auto refuse_unless = [](bool right) {
+    if (!right) throw InputError("observer: expected bytes that serialize() wrote, found others");
+  };
+  refuse_unless(in.get<std::uint32_t>() == kMagic);
+  const auto parts = in.get<std::uint8_t>();
+  refuse_unless(parts <= static_cast<std::uint8_t>(StreamParts::all));
+  StreamStatistics s(static_cast<StreamParts>(parts));
   s.count_ = in.get<std::uint64_t>();
-  s.min_key_ = in.get<std::int32_t>();
-  s.max_key_ = in.get<std::int32_t>();
-  for (auto& sum : s.sums_) sum = in.get<std::int64_t>();
-  for (auto& square : s.squares_) {
-    square.low = in.get<std::uint64_t>();
-    square.high = in.get<std::uint64_t>();
+  s.extremes_.min = std::bit_cast<float>(in.get<std::uint32_t>());
+  s.extremes_.max = std::bit_cast<float>(in.get<std::uint32_t>());
+  refuse_unless(std::isfinite(s.extremes_.min) && std::isfinite(s.extremes_.max) &&
+                s.extremes_.min <= s.extremes_.max);
+  if (s.keeps(StreamParts::moments)) {
+    ExactMoments::Sum sum;
+    ExactMoments::Squares squares;
+    for (auto& word : sum) word = in.get<std::uint32_t>();
+    for (auto& word : squares) word = in.get<std::uint32_t>();
+    s.moments_ = ExactMoments::from(s.count_, sum, squares);
   }
   std::uint64_t counted = 0;
-  std::int64_t last = -1;
+  std::uint32_t next = 0;
   while (!in.at_end()) {
-    const auto bin = in.get<std::uint32_t>();
-    const auto here = in.get<std::uint64_t>();
-    if (bin >> kBinBits != 0 || std::int64_t{bin} <= last || here == 0 ||
-        here > s.count_ - counted) {
-      throw InputError("observer: expected ascending bins that add up to the count, found others");
-    }
-    last = bin;
+    const std::uint64_t skipped = in.get_short();
+    const std::uint64_t here = in.get_short();
+    // Within the ends, and no more than there are.
+    const std::uint32_t last = BinCounts::bin_of(s.extremes_.max);
+    refuse_unless(s.keeps(StreamParts::bins) && next <= last && skipped <= last - next &&
+                  here != 0 && here <= s.count_ - counted);
+    const auto bin = static_cast<std::uint32_t>(next + skipped);
+    refuse_unless(bin >= BinCounts::bin_of(s.extremes_.min));
+    next = bin + 1;
     counted += here;
-    auto& page = s.pages_[bin >> kPageBits];
-    if (!page) page = std::make_shared<Page>();
-    (*page)[bin & (kPageBins - 1)] = here;
+    s.bins_.add(bin, here);
   }
-  const auto outermost = [&](std::int32_t key) {
-    const auto& page = s.pages_[bin_of(key, kBinBits) >> kPageBits];
-    return key > ~kInfinityKey && key < kInfinityKey && page &&
-           (*page)[bin_of(key, kBinBits) & (kPageBins - 1)] != 0;
-  };
-  const bool ends_fit =
-      s.count_ == 0 || (s.min_key_ <= s.max_key_ && outermost(s.min_key_) && outermost(s.max_key_));
-  if (counted != s.count_ || !ends_fit) {
-    throw InputError(
-        "observer: expected bins that add up to the count and hold both ends, found "
-        "others");
+  if (s.keeps(StreamParts::bins) && s.count_ != 0) {
+    refuse_unless(counted == s.count_ && s.bins_[BinCounts::bin_of(s.extremes_.min)] != 0 &&
+                  s.bins_[BinCounts::bin_of(s.extremes_.max)] != 0);
   }
   return s;
-}
-
-bool StreamStatistics::operator==(const StreamStatistics& other) const {
-  return serialize() == other.serialize();
 }
 
 }  // namespace zeropoint

@@ -34,7 +34,7 @@ TEST(AccumulatorName, IsReadAndWrittenTheSame) {
   }
   EXPECT_EQ(parse_accumulator("int32"), Accumulator());
   const Accumulator expected{.kind = AccumulatorKind::int16,
-                             .overflow = Overflow::saturate,
+                             .overflow = IntegerOverflow::saturate,
                              .order = SummationOrder::blocked,
                              .block = 32};
   EXPECT_EQ(parse_accumulator("int16-saturate:blocked=32"), expected);

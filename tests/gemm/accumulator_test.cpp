@@ -35,10 +35,11 @@ using Wide = long double;
 
 // The definitions, one number at a time.
 
-double clamp_or_wrap(std::int64_t x, int bits, Overflow overflow) {
+double clamp_or_wrap(std::int64_t x, int bits, IntegerOverflow overflow) {
   const std::int64_t hi = (std::int64_t{1} << (bits - 1)) - 1;
   const std::int64_t lo = -hi - 1;
-  if (overflow == Overflow::saturate) return static_cast<double>(x < lo ? lo : x > hi ? hi : x);
+  if (overflow == IntegerOverflow::saturate)
+    return static_cast<double>(x < lo ? lo : x > hi ? hi : x);
   const std::int64_t all = std::int64_t{1} << bits;
   const std::int64_t rest = ((x - lo) % all + all) % all;
   return static_cast<double>(lo + rest);
@@ -126,7 +127,7 @@ std::vector<Accumulator> every_accumulator(bool integers) {
     for (const auto& order : orders()) {
       const auto accumulator = parse_accumulator(word + ":" + order);
       const bool is_integer = format_of(accumulator.kind).is_integer;
-      if (is_integer && (!integers || accumulator.overflow == Overflow::refuse)) continue;
+      if (is_integer && (!integers || accumulator.overflow == IntegerOverflow::refuse)) continue;
       all.push_back(accumulator);
     }
   }
@@ -351,7 +352,7 @@ TEST(Accumulate, RefusesWhatDoesNotFit) {
   }
   constexpr std::int32_t kFar = std::numeric_limits<std::int32_t>::min();
   EXPECT_THAT(of_codes(kFar, kFar, {.kind = AccumulatorKind::float64}), HasSubstr("2^53"));
-  EXPECT_THAT(of_codes(kFar, kFar, {.overflow = Overflow::wrap}), HasSubstr("64 bits"));
+  EXPECT_THAT(of_codes(kFar, kFar, {.overflow = IntegerOverflow::wrap}), HasSubstr("64 bits"));
   EXPECT_THAT(of_codes(0, 0, {.order = SummationOrder::blocked}), HasSubstr("1 or more terms"));
 }
 

@@ -15,7 +15,7 @@ enum class AccumulatorKind { int32, int16, int8, float64, float32, fp16, bf16 };
 
 /// What an integer accumulator does with a sum that it cannot hold. A floating-point one goes to
 /// infinity, whatever this says.
-enum class Overflow {
+enum class IntegerOverflow {
   refuse,   ///< the sum is exact; one that does not fit in the end is an InputError
   wrap,     ///< modulo 2^bits, in two's complement
   saturate  ///< the nearest end of the range, after every addition
@@ -33,7 +33,7 @@ enum class SummationOrder {
 /// How sums of products are held and in which order they are made.
 struct Accumulator {
   AccumulatorKind kind = AccumulatorKind::int32;
-  Overflow overflow = Overflow::refuse;  ///< of integers
+  IntegerOverflow overflow = IntegerOverflow::refuse;  ///< of integers
   SummationOrder order = SummationOrder::sequential;
   std::size_t block = 0;  ///< terms a block, if `order` is blocked
 

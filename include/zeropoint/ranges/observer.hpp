@@ -40,6 +40,8 @@ std::span<const RangeEstimatorWord> range_estimators();
 /// nearest, or the limits of a parameter.
 RangeEstimator parse_range_estimator(std::string_view word);
 std::string to_string(const RangeEstimator& estimator);
+/// Throws InputError if the parameter is outside of its limits.
+void check_range_estimator(const RangeEstimator& estimator);
 
 /// The grid that a range is sought for (mse, kl): how many codes, and whether 0 is its middle.
 struct GridNeed {
@@ -47,17 +49,26 @@ struct GridNeed {
   bool symmetric = false;
 };
 
-/// A value, and how often it occurs.
+/// Values between two bounds, taken to lie evenly there or together in the middle, and how many.
 using Weighted = StreamStatistics::Bin;
 
-/// The range of least mean squared error for an even grid over it, which holds 0 as one of its
-/// values: its ends are sought from the outermost values inwards, in 64 even steps and then ever
-/// finer, one after the other, down to 2⁻¹⁰ of the reach. Values in ascending order.
+/// The range of least mean squared error for an even grid over it that holds 0: of `levels` codes,
+/// z of them below 0; for a symmetric grid, the same below 0 as above, and one more below if their
+/// number is even. Sought over step and z: steps of 1/8 octave from the whole range's down, at each
+/// the z that clips least and its neighbours (all z of up to 16 levels), then ever finer around
+/// the three best, to 1/512 octave, and from there to where each code stands for the mean of its
+/// values. Never worse than the whole range. The error of what it finds is within 0.1 % of a fine
+/// grid's best (tests/ranges/range_mse_test.cpp); what it saw through bins, plus 2⁻²⁸ of the mean
+/// square. Values in ascending order; 2 to 2^16 levels, or InputError.
 Range mse_range(std::span<const Weighted> values, const GridNeed& need);
 
 /// The threshold t whose ±t loses least information: |x| in 2048 even bins, of which the first i
-/// are kept, with the rest added to the last, against the same merged into levels / 2. Migacz,
-/// "8-bit inference with TensorRT", GTC 2017. Ends are kept within the values'.
+/// are kept, with the rest added to the last, against the same merged into levels / 2, for every i
+/// from there on. The distribution kept is P, that merged and spread evenly over those of its bins
+/// that hold something is Q, and the least KL(P‖Q) names t, the middle of bin i. Where P has
+/// something and Q has nothing, Q has a ten-thousandth of a value. Migacz, "8-bit inference with
+/// TensorRT", GTC 2017, whose histogram it is too; ONNX Runtime's tool uses a symmetric histogram
+/// of 128 bins by default instead. Ends are kept within the values'.
 Range kl_range(std::span<const Weighted> values, const GridNeed& need);
 
 /// The range of the values at hand, exactly as Observer finds it in a stream, or better: coverage
@@ -67,13 +78,16 @@ Range estimate_range(const RangeEstimator& estimator, std::span<const float> val
                      Coverage coverage = Coverage::two_sided, const GridNeed& need = {},
                      std::string_view what = "tensor");
 
-/// Finds a range in a stream of batches, in bounded memory: 34 MB at most. The same for any cut
-/// into batches, and after merging parts in any order, but for ema, which is about batches.
+/// Finds a range in a stream of batches, in bounded memory: what StreamStatistics takes for what
+/// the estimator needs, so some 300 bytes for minmax, ema and sigma, which are exact; 17 MiB at
+/// most for cover, mse and kl, which know each value to a relative 2⁻¹³ (statistics().quantile()
+/// says how far a quantile is known). The same for any cut into batches, any number of threads, and
+/// after merging parts in any order, to the last bit; but for ema, which is about batches.
 class Observer {
  public:
+  /// Throws InputError if the estimator's parameter is outside of its limits.
   explicit Observer(RangeEstimator estimator, Coverage coverage = Coverage::two_sided,
-                    NonFinite policy = NonFinite::refuse)
-      : estimator_(estimator), coverage_(coverage), policy_(policy) {}
+                    NonFinite policy = NonFinite::refuse);
 
   /// Throws InputError on NaN and infinity unless told otherwise; what was seen before stays.
   void observe(std::span<const float> batch, std::string_view what = "tensor");
