@@ -17,7 +17,7 @@ namespace zeropoint {
 namespace {
 
 // Doubles of B that are kept at once, and rows that one piece of work takes.
-constexpr std::size_t kPanelDoubles = std::size_t{64} << 20U >> 3U;
+constexpr std::size_t kPanelDoubles = (std::size_t{64} << 20U) / sizeof(double);
 constexpr std::size_t kPieceRows = 32;
 
 /// Writes elements (row, col) … (row, col + count − 1) of an operand as doubles.
@@ -79,7 +79,7 @@ void accumulate_doubles(const Shape& shape, const Read& read_a, const Read& read
             const std::size_t panel = piece / pieces;
             const std::size_t first_row = piece % pieces * kPieceRows;
             for (std::size_t i = first_row; i < std::min(m, first_row + kPieceRows); ++i) {
-              read_a(i, 0, k, a.data());
+              if (k > 0) read_a(i, 0, k, a.data());
               accumulate_row(accumulator, a.data(), doubles_b.data() + panel * panel_size, k,
                              scratch.data(), row);
               for (std::size_t j = 0; j < cols_of(panel); ++j) {

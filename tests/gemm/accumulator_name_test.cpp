@@ -79,13 +79,20 @@ CodeRange range_of(const IntegerGrid& grid, std::int32_t zero_point = 0) {
 constexpr IntegerGrid kInt8{8, true, false};
 constexpr IntegerGrid kUint8{8, false, false};
 
-TEST(LargestExactK, OfInt32IsWhereItCanFirstOverflow) {
-  const Accumulator int32;
-  EXPECT_EQ(largest_exact_k(int32, range_of(kUint8), range_of(kInt8)), 65'793U);
-  EXPECT_EQ(largest_exact_k(int32, range_of(kInt8), range_of(kInt8)), 131'071U);
-  EXPECT_EQ(largest_exact_k(int32, range_of(kUint8), range_of(kUint8)), 33'025U);
-  // Zero points at an end make int8 reach as far as uint8.
-  EXPECT_EQ(largest_exact_k(int32, range_of(kInt8, -128), range_of(kInt8, -128)), 33'025U);
+// The table of docs/accumulators.md.
+TEST(LargestExactK, OfCodesOf8BitsIsAsDocumented) {
+  const auto all = [](const IntegerGrid& a, const IntegerGrid& b, std::int32_t zero_point = 0) {
+    std::vector<std::size_t> found;
+    for (const char* word : {"int32", "float32", "int16"}) {
+      found.push_back(largest_exact_k(parse_accumulator(word), range_of(a, zero_point),
+                                      range_of(b, zero_point)));
+    }
+    return found;
+  };
+  EXPECT_THAT(all(kUint8, kInt8), ElementsAre(65'793, 514, 1));
+  EXPECT_THAT(all(kInt8, kInt8), ElementsAre(131'071, 1'024, 1));
+  EXPECT_THAT(all(kUint8, kUint8), ElementsAre(33'025, 258, 0));
+  EXPECT_THAT(all(kInt8, kInt8, -128), ElementsAre(33'025, 258, 0));  // as far as uint8
 }
 
 // All codes at the ends that the bound is about: k of them fit, k + 1 do not.
