@@ -45,7 +45,9 @@ void check(const Accumulator& accumulator, const Shape& shape, std::size_t rows_
 
 void accumulate_doubles(const Shape& shape, const Read& read_a, const Read& read_b,
                         const Accumulator& accumulator, const MatrixView<double>& sums) {
-  const auto [m, k, n] = shape;
+  const std::size_t m = shape.m;
+  const std::size_t k = shape.k;
+  const std::size_t n = shape.n;
   const double work = static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
   const std::size_t panels = (n + kPanelCols - 1) / kPanelCols;
   const std::size_t pieces = (m + kPieceRows - 1) / kPieceRows;

@@ -97,22 +97,24 @@ TEST(LargestExactK, OfCodesOf8BitsIsAsDocumented) {
 
 // All codes at the ends that the bound is about: k of them fit, k + 1 do not.
 TEST(LargestExactK, IsReached) {
-  using Ends = std::tuple<CodeRange, CodeRange, std::int16_t, std::int16_t>;
-  for (const auto& [a, b, end_a, end_b] :
-       {Ends{range_of(kUint8), range_of(kInt8), 255, -128},
-        Ends{range_of(kInt8), range_of(kInt8), -128, -128},
-        Ends{range_of(kUint8), range_of(kUint8), 255, 255}, Ends{{-3, 2}, {-1, 1}, 3, -1},
-        Ends{{0, 0}, {-7, 7}, 0, 7}}) {
+  struct Ends {
+    CodeRange a, b;
+    std::int16_t end_a, end_b;
+  };
+  for (const Ends& ends : {Ends{range_of(kUint8), range_of(kInt8), 255, -128},
+                           Ends{range_of(kInt8), range_of(kInt8), -128, -128},
+                           Ends{range_of(kUint8), range_of(kUint8), 255, 255},
+                           Ends{{-3, 2}, {-1, 1}, -3, 1}, Ends{{0, 0}, {-7, 7}, 0, 7}}) {
     for (const char* word : {"int32", "int16", "int8"}) {
       const Accumulator accumulator = parse_accumulator(word);
-      const std::size_t k = largest_exact_k(accumulator, a, b);
-      const bool always = a.lo == 0 && a.hi == 0;
+      const std::size_t k = largest_exact_k(accumulator, ends.a, ends.b);
+      const bool always = ends.a.lo == 0 && ends.a.hi == 0;
       ASSERT_EQ(k == std::numeric_limits<std::size_t>::max(), always);
       if (always) continue;
       const auto said = [&](std::size_t terms) {
         if (terms > 1'000'000) return std::string("not tried");
-        const std::vector<std::int16_t> row(terms, end_a);
-        const std::vector<std::int16_t> column(terms, end_b);
+        const std::vector<std::int16_t> row(terms, ends.end_a);
+        const std::vector<std::int16_t> column(terms, ends.end_b);
         return refusal([&] {
           double sum = 0;
           accumulate(MatrixView<const std::int16_t>{row.data(), 1, terms, 0, 1},
