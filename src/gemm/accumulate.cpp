@@ -17,7 +17,7 @@ namespace zeropoint {
 namespace {
 
 // Doubles of B that are kept at once, and rows that one piece of work takes.
-constexpr std::size_t kPanelDoubles = std::size_t{64} << 20U >> 3U;
+constexpr std::size_t kPanelDoubles = (std::size_t{64} << 20U) / sizeof(double);
 constexpr std::size_t kPieceRows = 32;
 
 /// Writes elements (row, col) … (row, col + count − 1) of an operand as doubles.
@@ -45,7 +45,9 @@ void check(const Accumulator& accumulator, const Shape& shape, std::size_t rows_
 
 void accumulate_doubles(const Shape& shape, const Read& read_a, const Read& read_b,
                         const Accumulator& accumulator, const MatrixView<double>& sums) {
-  const auto [m, k, n] = shape;
+  const std::size_t m = shape.m;
+  const std::size_t k = shape.k;
+  const std::size_t n = shape.n;
   const double work = static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
   const std::size_t panels = (n + kPanelCols - 1) / kPanelCols;
   const std::size_t pieces = (m + kPieceRows - 1) / kPieceRows;
@@ -79,7 +81,7 @@ void accumulate_doubles(const Shape& shape, const Read& read_a, const Read& read
             const std::size_t panel = piece / pieces;
             const std::size_t first_row = piece % pieces * kPieceRows;
             for (std::size_t i = first_row; i < std::min(m, first_row + kPieceRows); ++i) {
-              read_a(i, 0, k, a.data());
+              if (k > 0) read_a(i, 0, k, a.data());
               accumulate_row(accumulator, a.data(), doubles_b.data() + panel * panel_size, k,
                              scratch.data(), row);
               for (std::size_t j = 0; j < cols_of(panel); ++j) {

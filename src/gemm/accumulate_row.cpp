@@ -19,12 +19,13 @@ using D = hn::CappedTag<double, kPanelCols>;
 using V = hn::Vec<D>;
 
 // What each kind does, on numbers that doubles hold exactly: term() makes a product ready to be
-// added, add() adds to a sum. A sum of one product is add(0, term(p)).
+// added, add() adds to a sum, hold() makes a sum of one product: add(0, term(p)), for less.
 
 struct Double {
   explicit Double(const AccumulatorFormat&) {}
   HWY_INLINE V term(V product) const { return product; }
   HWY_INLINE V add(V sum, V x) const { return hn::Add(sum, x); }
+  HWY_INLINE V hold(V product) const { return add(hn::Zero(D()), product); }  // not −0
 };
 
 struct Saturating {
@@ -34,6 +35,7 @@ struct Saturating {
   }
   // Two numbers of 32 bits, so that the double is exact.
   HWY_INLINE V add(V sum, V x) const { return term(hn::Add(sum, x)); }
+  HWY_INLINE V hold(V product) const { return add(hn::Zero(D()), term(product)); }
 
   double lo, hi;
 };
@@ -49,6 +51,7 @@ struct Rounded {
         shift(std::ldexp(1.5, 52 - format.fraction_bits)) {}
   HWY_INLINE V term(V product) const { return product; }
   HWY_INLINE V add(V sum, V x) const { return round(add_to_odd(sum, x)); }
+  HWY_INLINE V hold(V product) const { return round(hn::Add(hn::Zero(D()), product)); }
 
   // sum + x is t + error exactly (Knuth's TwoSum). If it is not t, it is between t and a neighbour;
   // of these two, the one whose last bit is 1.
@@ -127,7 +130,7 @@ void Pairwise(const Kind& kind, const double* HWY_RESTRICT a, const double* HWY_
     const auto full = static_cast<std::size_t>(std::countr_one(l));
     ForColumns([&](std::size_t j) HWY_ATTR {
       const V product = hn::Mul(factor, hn::LoadU(D(), row + j));
-      V sum = kind.add(hn::Zero(D()), kind.term(product));
+      V sum = kind.hold(product);
       for (std::size_t e = 0; e < full; ++e) {
         sum = kind.add(hn::LoadU(D(), waiting + e * kPanelCols + j), sum);
       }

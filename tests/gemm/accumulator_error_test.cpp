@@ -1,5 +1,6 @@
 // What accumulators cost: measured against the prediction, and on the report's own grid.
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -99,19 +100,21 @@ TEST(AccumulatorError, OfNarrowIntegersIsNearOneOnTheReportsGridAtAnyCoverage) {
     for (double& s : sums.values()) s *= scale;
     return relative_error(sums, exact);
   };
-  for (const double cover : {0.9, 0.95, 0.99, 0.999, 1.0}) {
+  for (const double cover : {0.9, 0.99, 1.0}) {
     const QTensor qa = quantized(a, cover);
     const QTensor qb = quantized(b, cover);
-    for (const char* name : {"int32", "float32", "fp16", "bf16", "int16-saturate", "int16-wrap",
-                             "int8-saturate", "int8-wrap"}) {
+    for (const char* name :
+         {"int32", "fp16", "bf16", "int16-saturate", "int16-wrap", "int8-saturate", "int8-wrap"}) {
       const double measured = error(qa, qb, name);
       RecordProperty(fmt::format("{}_{}", name, cover), fmt::format("{:.4f}", measured));
       const std::string_view kind = name;
       if (kind.starts_with("int16") || kind.starts_with("int8")) {
         EXPECT_GT(measured, 0.75) << name << ", coverage " << cover;
         EXPECT_LT(measured, 1.25) << name << ", coverage " << cover;
-      } else if (cover == 1 && kind == "int32") {
-        EXPECT_LT(measured, 0.01);
+      } else if (kind == "fp16") {
+        EXPECT_EQ(measured, std::numeric_limits<double>::infinity());  // sums beyond 65,504
+      } else if (cover == 1) {
+        EXPECT_LT(measured, kind == "int32" ? 0.01 : 0.05) << name;
       }
     }
   }

@@ -79,33 +79,42 @@ CodeRange range_of(const IntegerGrid& grid, std::int32_t zero_point = 0) {
 constexpr IntegerGrid kInt8{8, true, false};
 constexpr IntegerGrid kUint8{8, false, false};
 
-TEST(LargestExactK, OfInt32IsWhereItCanFirstOverflow) {
-  const Accumulator int32;
-  EXPECT_EQ(largest_exact_k(int32, range_of(kUint8), range_of(kInt8)), 65'793U);
-  EXPECT_EQ(largest_exact_k(int32, range_of(kInt8), range_of(kInt8)), 131'071U);
-  EXPECT_EQ(largest_exact_k(int32, range_of(kUint8), range_of(kUint8)), 33'025U);
-  // Zero points at an end make int8 reach as far as uint8.
-  EXPECT_EQ(largest_exact_k(int32, range_of(kInt8, -128), range_of(kInt8, -128)), 33'025U);
+// The table of docs/accumulators.md.
+TEST(LargestExactK, OfCodesOf8BitsIsAsDocumented) {
+  const auto all = [](const IntegerGrid& a, const IntegerGrid& b, std::int32_t zero_point = 0) {
+    std::vector<std::size_t> found;
+    for (const char* word : {"int32", "float32", "int16"}) {
+      found.push_back(largest_exact_k(parse_accumulator(word), range_of(a, zero_point),
+                                      range_of(b, zero_point)));
+    }
+    return found;
+  };
+  EXPECT_THAT(all(kUint8, kInt8), ElementsAre(65'793, 514, 1));
+  EXPECT_THAT(all(kInt8, kInt8), ElementsAre(131'071, 1'024, 1));
+  EXPECT_THAT(all(kUint8, kUint8), ElementsAre(33'025, 258, 0));
+  EXPECT_THAT(all(kInt8, kInt8, -128), ElementsAre(33'025, 258, 0));  // as far as uint8
 }
 
 // All codes at the ends that the bound is about: k of them fit, k + 1 do not.
 TEST(LargestExactK, IsReached) {
-  using Ends = std::tuple<CodeRange, CodeRange, std::int16_t, std::int16_t>;
-  for (const auto& [a, b, end_a, end_b] :
-       {Ends{range_of(kUint8), range_of(kInt8), 255, -128},
-        Ends{range_of(kInt8), range_of(kInt8), -128, -128},
-        Ends{range_of(kUint8), range_of(kUint8), 255, 255}, Ends{{-3, 2}, {-1, 1}, 3, -1},
-        Ends{{0, 0}, {-7, 7}, 0, 7}}) {
+  struct Ends {
+    CodeRange a, b;
+    std::int16_t end_a, end_b;
+  };
+  for (const Ends& ends : {Ends{range_of(kUint8), range_of(kInt8), 255, -128},
+                           Ends{range_of(kInt8), range_of(kInt8), -128, -128},
+                           Ends{range_of(kUint8), range_of(kUint8), 255, 255},
+                           Ends{{-3, 2}, {-1, 1}, -3, 1}, Ends{{0, 0}, {-7, 7}, 0, 7}}) {
     for (const char* word : {"int32", "int16", "int8"}) {
       const Accumulator accumulator = parse_accumulator(word);
-      const std::size_t k = largest_exact_k(accumulator, a, b);
-      const bool always = a.lo == 0 && a.hi == 0;
+      const std::size_t k = largest_exact_k(accumulator, ends.a, ends.b);
+      const bool always = ends.a.lo == 0 && ends.a.hi == 0;
       ASSERT_EQ(k == std::numeric_limits<std::size_t>::max(), always);
       if (always) continue;
       const auto said = [&](std::size_t terms) {
         if (terms > 1'000'000) return std::string("not tried");
-        const std::vector<std::int16_t> row(terms, end_a);
-        const std::vector<std::int16_t> column(terms, end_b);
+        const std::vector<std::int16_t> row(terms, ends.end_a);
+        const std::vector<std::int16_t> column(terms, ends.end_b);
         return refusal([&] {
           double sum = 0;
           accumulate(MatrixView<const std::int16_t>{row.data(), 1, terms, 0, 1},

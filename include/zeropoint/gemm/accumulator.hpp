@@ -77,10 +77,11 @@ std::string to_string(const Accumulator& accumulator);
 /// even; every number that is held is a sum so rounded, one of a single product too. Beyond the
 /// largest finite value it is an infinity, and a NaN once infinities of both signs meet.
 ///
-/// Results are the same on every instruction set and number of threads. k = 0 gives zeros. Takes up
-/// to 64 MiB of scratch memory, or 512·k bytes if that is more. Throws InputError if shapes or
-/// zero points do not fit; if a product's magnitude could exceed 2^53, or, when wrapping or
-/// refusing, a sum's 2^63; if an order is blocked by 0; if a sum that must fit (`refuse`) does not.
+/// Results are the same on every instruction set and number of threads. k = 0 gives zeros. Scratch
+/// memory: 64 MiB, or 512·k bytes if that is more; when wrapping or refusing, 8 bytes an element of
+/// `sums` and what qgemm takes. Throws InputError if shapes or zero points do not fit; if a
+/// product's magnitude could exceed 2^53, or, when wrapping or refusing, a sum's 2^63; if an order
+/// is blocked by 0; if a sum that must fit (`refuse`) does not, naming the first.
 void accumulate(const Operand& a, const Operand& b, const Accumulator& accumulator,
                 MatrixView<double> sums);
 
@@ -95,13 +96,14 @@ struct CodeRange {
   std::int64_t lo, hi;
 };
 
-/// The largest k for which every sum of k products of such values is exact, whatever the values and
-/// the order: with P⁺ and P⁻ the largest and the least product, all sums of up to k terms are in
-/// [k·min(P⁻, 0), k·max(P⁺, 0)], both ends are reached, and they must lie in [lo, hi] of an integer
-/// or [−2^p, 2^p] of a format with p bits of precision, in which every integer is held. int32:
-/// 65,793 for uint8·int8, 131,071 for int8·int8, 33,025 for uint8·uint8, zero points 0. The largest
-/// std::size_t if all products are 0. Throws InputError unless lo ≤ hi, within
-/// ±(2^31 + 2^16), which zero points of 32 bits and codes of 16 cannot exceed.
+/// The largest k for which no sum of up to k products of such values, in any order, leaves [lo, hi]
+/// of an integer, or [−2^p, 2^p] of a format with p bits of precision, in which it holds every
+/// integer: up to there the accumulator is exact whatever the values. With P⁺ and P⁻ the largest
+/// and the least product, sums reach from k·min(P⁻, 0) to k·max(P⁺, 0), both included, so k is the
+/// smaller of ⌊hi / P⁺⌋ and ⌊lo / P⁻⌋. int32: 65,793 for uint8·int8 (lo / (255·−128)), 131,071 for
+/// int8·int8 (hi / 128²), 33,025 for uint8·uint8 (hi / 255²), zero points 0. The largest
+/// std::size_t if all products are 0. Throws InputError unless lo ≤ hi, within ±(2^31 + 2^16),
+/// which zero points of 32 bits and codes of 16 cannot exceed.
 std::size_t largest_exact_k(const Accumulator& accumulator, CodeRange a, CodeRange b);
 
 }  // namespace zeropoint
