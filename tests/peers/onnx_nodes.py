@@ -4,7 +4,8 @@ Writes folders like those of ONNX's node tests, for combinations of every attrib
   reference   onnx.reference.ReferenceEvaluator
   runtime     ONNX Runtime, where it has the operator for these types
   plain       loops in this file, where the reference implementation departs from ONNX's text
-              (zero points of rows, channels, groups)
+              (zero points of channels), or from ONNX Runtime (float32 scales: see
+              src/model/operators/integer_product.hpp)
 and runs onnx_node_test over them and over ONNX's own node tests. One line a family, then how many
 were compared and differ; the exit status is 1 if any differs.
 """
@@ -299,6 +300,13 @@ def products(cases):
             y_scale = np.float32(a_scale.mean() * b_scale.mean() * 300).astype(a_scale.dtype)
             reference = options.pop("reference", None)
             inputs = [a, a_scale, a_zero, b, b_scale, b_zero, y_scale, cases.codes(y_kind, ())]
+            if a_scale.dtype == np.float32 and "by" not in options:
+                s_a, z_a, s_b, z_b = reference or inputs[1:3] + inputs[4:6]
+                sums = np.matmul(a.astype(np.int64) - z_a.astype(np.int64), b.astype(np.int64) - z_b.astype(np.int64))
+                # Vectors lose an axis; their parameters are one.
+                multiplier = s_a * s_b / y_scale if sums.ndim > 1 else np.float32((s_a * s_b).item()) / y_scale
+                options = {"by": "plain", "expected": [requantized(sums, multiplier, inputs[7])]}
+                reference = None
             if reference:
                 reference = [a, *reference[:2], b, *reference[2:], *inputs[6:]]
             cases.add("qlinearmatmul", "QLinearMatMul", inputs, {}, opset=21, reference=reference, **options)
@@ -334,6 +342,13 @@ def products(cases):
                 qlinear(cases.scale(wide_a.shape, kind), wide_a, cases.scale(wide_b.shape, kind), wide_b) if a_shape[:-2] == b_shape[:-2] else None
         if n and has_terms:
             qlinear(cases.scale(), all_a, cases.scale(n), each_b, by="runtime")
+
+
+def requantized(sums, multiplier, zero_point):
+    """ONNX Runtime's rules, in float32."""
+    limits = np.iinfo(zero_point.dtype)
+    rounded = np.rint(sums.astype(np.float32) * np.asarray(multiplier, np.float32)) + np.float32(zero_point)
+    return np.asarray(np.clip(rounded, limits.min, limits.max)).astype(zero_point.dtype)
 
 
 def plain_convolution(x, w, attributes):
@@ -425,9 +440,7 @@ def convolutions(cases):
                 sums = sums + bias.astype(np.int64).reshape(along)
             multiplier = (x_scale * w_scale / y_scale).astype(np.float32)
             multiplier = np.broadcast_to(multiplier, (w.shape[0],)).reshape(along)
-            limits = np.iinfo(dtype_of(y_kind))
-            rounded = np.rint(sums.astype(np.float32) * multiplier) + np.float32(y_zero)
-            y = np.clip(rounded, limits.min, limits.max).astype(dtype_of(y_kind))
+            y = requantized(sums, multiplier, y_zero)
             cases.add("qlinearconv", "QLinearConv", inputs, attributes, opset=10, by="plain", expected=[y])
             cases.add("qlinearconv", "QLinearConv", inputs, attributes, opset=10, by="runtime", expected=[y])
 
