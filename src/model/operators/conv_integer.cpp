@@ -114,7 +114,7 @@ Outputs run_qlinear_conv(const Arguments& arguments) {
   const Convolution c = convolution(arguments, x, w);
   const std::int32_t z_x = x_zero_point(&arguments.input(2), x);
   const auto z_w = w_zero_points(&arguments.input(5), w, c);
-  const Requantizer requantizer(arguments.input(7));
+  const Requantizer requantizer(arguments.input(7), y_scale.type());
   const ScaleArithmetic arithmetic(x_scale, w_scale, y_scale);
   if (!x_scale.is_single()) {
     throw InputError(

@@ -1,5 +1,6 @@
 #include "model/operators/integer_product.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -27,8 +28,10 @@ void check_codes(const Value& value, std::string_view what) {
   }
 }
 
-Requantizer::Requantizer(const Value& zero_point)
-    : type_(zero_point.type()), rules_(requantization("onnxruntime")) {
+Requantizer::Requantizer(const Value& zero_point, ElementType scale_type)
+    : type_(zero_point.type()),
+      by_reference_(scale_type != ElementType::float32),
+      rules_(requantization("onnxruntime")) {
   check_codes(zero_point, "y's zero point");
   if (!zero_point.is_single()) {
     throw InputError(fmt::format("y's zero point: expected one element, found shape {}",
@@ -41,6 +44,11 @@ Requantizer::Requantizer(const Value& zero_point)
 }
 
 std::uint8_t Requantizer::operator()(std::int64_t sum, float multiplier) const {
+  if (by_reference_) {
+    const double code = std::nearbyint(static_cast<double>(sum) * multiplier + rules_.zero_point);
+    const std::int64_t clamped = std::llrint(std::clamp<double>(code, rules_.lo, rules_.hi));
+    return static_cast<std::uint8_t>(clamped);
+  }
   Requantization rules = rules_;
   rules.multiplier = multiplier;
   return static_cast<std::uint8_t>(requantize(sum, rules));

@@ -15,18 +15,21 @@ CodesView codes_view(const std::uint8_t* data, bool is_signed, std::size_t rows,
 /// Throws InputError unless the tensor is of int8 or uint8; `what` names it.
 void check_codes(const Value& value, std::string_view what);
 
-/// Sums S as codes of an 8-bit type, by ONNX Runtime's rules, which are ONNX's text in float32:
-/// round(float(S) · multiplier), half to even, + zero point, saturated. (ONNX's reference
-/// implementation adds the zero point first, which differs at ties if it is odd.)
+/// Sums S as codes of an 8-bit type. With float scales by ONNX Runtime's rules, which are ONNX's
+/// text in float32: round(float(S) · multiplier), half to even, + zero point, saturated. With
+/// 16-bit scales, which ONNX Runtime has not, by those of ONNX's reference implementation: round(S
+/// · multiplier + zero point) in float64. The two differ at ties if the zero point is odd, and in
+/// the last bits of the product.
 class Requantizer {
  public:
   /// Throws InputError unless the zero point is one int8 or uint8.
-  explicit Requantizer(const Value& zero_point);
+  Requantizer(const Value& zero_point, ElementType scale_type);
   ElementType type() const { return type_; }
   std::uint8_t operator()(std::int64_t sum, float multiplier) const;
 
  private:
   ElementType type_;
+  bool by_reference_;
   Requantization rules_;
 };
 

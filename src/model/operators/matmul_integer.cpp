@@ -158,7 +158,7 @@ Outputs run_qlinear_matmul(const Arguments& arguments) {
   const auto z_a = zero_points(&arguments.input(2), a, s, true, "a's zero point");
   const auto z_b = zero_points(&arguments.input(5), b, s, false, "b's zero point");
   const float s_y = to_floats(y_scale)[0];
-  const Requantizer requantizer(arguments.input(7));
+  const Requantizer requantizer(arguments.input(7), y_scale.type());
 
   Value y(requantizer.type(), s.y);
   const auto out = y.bytes();
