@@ -16,6 +16,8 @@ constexpr std::uint32_t kOffset = 0x80000000;  // makes order keys unsigned
 constexpr int kShift = 32 - BinCounts::kBits;
 constexpr std::size_t kPiece = 1 << 19;  // below it, adding up pages costs more than it saves
 constexpr std::size_t kLargestPiece = 1U << 31;  // so that pieces bring few carries
+constexpr std::size_t kOpenPages = 2048;         // of all threads: 32 MiB
+constexpr std::size_t kMostThreads = 16;         // so that each has more pages than most data needs
 constexpr std::size_t kSpilled = 4096;
 
 }  // namespace
@@ -79,9 +81,9 @@ void BinCounts::count(std::span<const float> values, std::size_t most_pages, con
 }
 
 void BinCounts::add(std::span<const float> values) {
-  const auto team = static_cast<std::size_t>(threads());
+  const std::size_t team = std::min<std::size_t>(threads(), kMostThreads);
   if (team == 1 || values.size() < 2 * kPiece) return count(values, kPages, [](std::uint32_t) {});
-  const std::size_t most_pages = std::max<std::size_t>(kPages / team, 16);
+  const std::size_t most_pages = kOpenPages / team;
   const std::size_t grain = std::clamp((values.size() - 1) / team + 1, kPiece, kLargestPiece);
   std::mutex mutex;
   parallel_for(values.size(), grain, [&](std::size_t begin, std::size_t end) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "zeropoint/ranges/observer.hpp"
 #include "zeropoint/ranges/order_statistics.hpp"
 #include "zeropoint/ranges/range.hpp"
 
@@ -73,6 +74,26 @@ TEST(Memory, RangesMakeNoCopyOfTheData) {
   EXPECT_LE(peak_of([&] { coverage_range(values, 0.99, Coverage::one_sided); }), kLimit);
   EXPECT_LE(peak_of([&] { min_max_range(values); }), std::size_t{64} << 10);
   EXPECT_LE(peak_of([&] { sigma_range(values, 3); }), std::size_t{64} << 10);
+}
+
+// Values all over float32, the worst there is: every page exists, and each thread's share of them.
+TEST(Memory, StreamsTakeNoMoreThanTheySay) {
+  std::mt19937_64 random(32);
+  std::vector<float> values(std::size_t{6} << 20);
+  for (float& x : values) x = testing::any_finite(random);
+  for (const int count : {1, 2, 16}) {
+    const testing::WithThreads with(count);
+    StreamStatistics stream;
+    const std::size_t kMiB = 1 << 20;
+    EXPECT_LE(peak_of([&] { stream.observe(values); }), (count == 1 ? 17 : 50) * kMiB) << count;
+    EXPECT_LE(stream.bytes(), 17 * kMiB);
+    EXPECT_LE(peak_of([&] { stream.observe(values); }), (count == 1 ? 1 : 33) * kMiB) << count;
+    EXPECT_LE(peak_of([&] { static_cast<void>(stream.bins()); }), 10 * kMiB);
+    Observer observer(parse_range_estimator("mse"));
+    observer.observe(values);
+    EXPECT_LE(peak_of([&] { static_cast<void>(observer.range({256, false})); }), 20 * kMiB);
+    EXPECT_LE(peak_of([&] { static_cast<void>(observer.serialize()); }), 46 * kMiB);
+  }
 }
 
 }  // namespace

@@ -17,8 +17,8 @@ class BinCounts {
   static constexpr int kPageBits = 12;
   static constexpr std::uint32_t kBins = 1U << kBits;
 
-  /// All finite; not checked. By several threads if there are many values: these have up to 16 MiB
-  /// of pages of their own meanwhile, all together, or 16 pages each if that is more.
+  /// All finite; not checked. By up to 16 threads if there are many values; their own pages take
+  /// up to 32 MiB meanwhile, all together.
   void add(std::span<const float> values);
   /// `count` values of one bin.
   void add(std::uint32_t bin, std::uint64_t count);

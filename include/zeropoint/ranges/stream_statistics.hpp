@@ -34,8 +34,8 @@ struct StreamQuantile {
 /// Statistics of a stream of floats in bounded memory: count, smallest and largest, sums of values
 /// and of their squares, all exact, and counts by the leading 22 bits of each value, so that a
 /// quantile is known to a relative 2⁻¹³. Every part is a sum of whole numbers: the same whatever
-/// the batches and the threads, and in whatever order parts are merged. 17 MiB at most and 33 MiB
-/// within observe() on several threads; some 1 MiB for normal data, 300 bytes without bins.
+/// the batches and the threads, and in whatever order parts are merged. 17 MiB at most and 50 MiB
+/// within observe() on several threads; some 2 MiB for normal data, 300 bytes without bins.
 class StreamStatistics {
  public:
   explicit StreamStatistics(StreamParts parts = StreamParts::all) : parts_(parts) {}
