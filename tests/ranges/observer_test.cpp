@@ -48,6 +48,77 @@ TEST(KlRange, CutsOutliersAndKeepsWhatIsEven) {
   EXPECT_GT(kept.max, 2.5);
 }
 
+Range kl_of(const std::vector<float>& x, int levels) {
+  return estimate_range({RangeKind::kl, 0}, x, Coverage::two_sided, {levels, true});
+}
+
+// By the words of kl_range's description, with nothing saved up.
+float threshold_by_definition(const std::vector<float>& x, std::size_t half) {
+  constexpr std::size_t kBins = 2048;
+  double reach = 0;
+  for (const float v : x) reach = std::max(reach, std::abs(double{v}));
+  std::vector<double> bins(kBins);
+  for (const float v : x) {
+    ++bins[std::min(static_cast<std::size_t>(std::abs(double{v}) / reach * kBins), kBins - 1)];
+  }
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t best = kBins;
+  for (std::size_t i = half; i <= kBins; ++i) {
+    std::vector<double> p(bins.begin(), bins.begin() + static_cast<std::ptrdiff_t>(i));
+    const std::vector<double> kept = p;
+    for (std::size_t j = i; j < kBins; ++j) p.back() += bins[j];
+    std::vector<double> q(i);
+    for (std::size_t merged = 0; merged < half; ++merged) {
+      const std::size_t first = merged * i / half;
+      const std::size_t last = (merged + 1) * i / half;
+      double sum = 0, filled = 0;
+      for (std::size_t j = first; j < last; ++j) {
+        sum += kept[j];
+        filled += kept[j] > 0;
+      }
+      for (std::size_t j = first; j < last; ++j) q[j] = kept[j] > 0 ? sum / filled : 0;
+    }
+    double sum_p = 0, sum_q = 0, divergence = 0;
+    for (const double v : p) sum_p += v;
+    for (const double v : q) sum_q += v;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (p[j] == 0) continue;
+      const double here = q[j] > 0 ? q[j] : 1e-4;
+      divergence += p[j] / sum_p * std::log((p[j] / sum_p) / (here / sum_q));
+    }
+    if (divergence < least) {
+      least = divergence;
+      best = i;
+    }
+  }
+  return static_cast<float>(best == kBins ? reach
+                                          : (static_cast<double>(best) + 0.5) * reach / kBins);
+}
+
+TEST(KlRange, IsOfLeastDivergenceByItsDefinition) {
+  for (const auto kind : kDraws) {
+    for (const int levels : {16, 256}) {
+      const auto x = draw(kind, 4000, 11);  // few enough to be taken as they are
+      const Range range = kl_of(x, levels);
+      EXPECT_FLOAT_EQ(std::max(-range.min, range.max),
+                      threshold_by_definition(x, static_cast<std::size_t>(levels / 2)))
+          << kind << levels;
+    }
+  }
+}
+
+// Bins of a stream are spread over those of the histogram: not far from the values themselves.
+TEST(KlRange, OfAStreamIsNearThatOfItsValues) {
+  for (const auto kind : kDraws) {
+    auto x = draw(kind, 4000, 12);
+    Observer observer({RangeKind::kl, 0});
+    observer.observe(x);
+    const Range streamed = observer.range({256, true});
+    const Range whole = kl_of(x, 256);
+    EXPECT_NEAR(streamed.max, whole.max, 0.05F * whole.max) << kind;
+  }
+}
+
 TEST(Observer, FindsWhatTheWholeTensorHas) {
   const auto x = draw("outliers", 50'000);
   for (const auto* word : {"minmax", "sigma=3", "cover=0.99", "cover=0.9999", "mse", "kl"}) {
