@@ -103,6 +103,10 @@ std::string drawing(const std::vector<Point>& points) {
       (kLeft + kRight) / 2, kBottom + 36, (kTop + kBottom) / 2);
   const auto labels = apart(points, x, y);
   for (std::size_t i = 0; i < points.size(); ++i) {
+    if (labels[i] > y(points[i].y) + 6) {  // a label that was moved points back
+      svg += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>",
+                         x(points[i].x), y(points[i].y), x(points[i].x) + 7, labels[i] - 4);
+    }
     svg += fmt::format(
         "<circle cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"4\"/><text class=\"name\" "
         "x=\"{2:.1f}\" y=\"{3:.1f}\">{4}</text>\n",
