@@ -127,8 +127,13 @@ std::vector<std::int64_t> to_integers(const Value& value) {
 Value from_floats(ElementType type, Shape shape, std::span<const float> x, Overflow overflow) {
   const ElementInfo& row = info(type);
   if (row.bits > 16) {
-    const std::vector<double> wide(x.begin(), x.end());
-    return from_doubles(type, std::move(shape), wide, overflow);
+    Value result(type, std::move(shape));
+    if (type == ElementType::float32) {
+      std::ranges::copy(x, result.as<float>().begin());
+    } else {
+      std::ranges::copy(x, result.as<double>().begin());
+    }
+    return result;
   }
   const FloatFormat& format = format_of(type);
   Value result(type, std::move(shape));

@@ -1,6 +1,7 @@
 #include "zeropoint/model/executor.hpp"
 
 #include <algorithm>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -151,6 +152,8 @@ std::vector<Value> run_node(const Model& model, const Node& node, const Workspac
     return row.run(Arguments(node, opset, std::move(inputs)));
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: {}", title(node), error.what()));
+  } catch (const std::bad_alloc&) {
+    throw WorkError(fmt::format("{}: memory does not suffice", title(node)));
   }
 }
 

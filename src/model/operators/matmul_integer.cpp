@@ -1,4 +1,5 @@
-// MatMulInteger and QLinearMatMul: numpy.matmul's shapes, the products of qgemm.
+// MatMulInteger and QLinearMatMul: numpy.matmul's shapes, the products of qgemm. Sums beyond int32,
+// which ONNX lets overflow, are refused by MatMulInteger, and held in 64 bits by QLinearMatMul.
 #include <algorithm>
 
 #include <fmt/format.h>

@@ -4,11 +4,13 @@
 // nothing, as ONNX's reference implementation does: scales that are float8e8m0 divide in float32,
 // int32 scales in float64. To floats: x / scale + zero point in that type, then as Cast.
 // NaN becomes the lowest code, as there.
-#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/formats/integer_grid.hpp"
+#include "zeropoint/formats/packed_codes.hpp"
 
 #include "model/convert.hpp"
 #include "model/operators/families.hpp"
@@ -54,25 +56,50 @@ std::vector<Real> quotients(const Value& x, const Value& scale, const Granularit
   return result;
 }
 
+// To the nearest integer, ties to even, of numbers that are small beside the type's digits: where
+// the sum lies, neighbours are 1 apart.
+template <class Real>
+Real round_small(Real x) {
+  constexpr Real kShift = Real{3} * (std::uint64_t{1} << (std::numeric_limits<Real>::digits - 2));
+  return (x + kShift) - kShift;
+}
+
+template <class Code, class Real>
+void write_codes(std::span<const Real> x, const std::vector<Real>& zero_points,
+                 const Granularity& granularity, const IntegerGrid& grid, std::span<Code> codes) {
+  const auto lo = static_cast<Real>(grid.lo()), hi = static_cast<Real>(grid.hi());
+  granularity.for_each_run(
+      [&](std::size_t at, std::size_t parameter, std::size_t count, bool each) {
+        for (std::size_t i = 0; i < count; ++i) {
+          const Real z = zero_points.empty() ? 0 : zero_points[parameter + (each ? i : 0)];
+          // The ends are integers: saturating first is as saturating last. A NaN fails the
+          // comparison.
+          Real code = x[at + i] > lo - z ? x[at + i] : lo - z;
+          code = code < hi - z ? code : hi - z;
+          codes[at + i] = static_cast<Code>(static_cast<std::int32_t>(round_small(code) + z));
+        }
+      });
+}
+
 template <class Real>
 Value to_codes(const std::vector<Real>& x, const Value* zero_point, const Granularity& granularity,
                ElementType type, const Shape& shape) {
   const ElementInfo& row = info(type);
-  const bool is_signed = row.kind == ElementKind::signed_integer;
-  const auto lo = static_cast<double>(is_signed ? -(1 << (row.bits - 1)) : 0);
-  const auto hi = static_cast<double>((1 << (is_signed ? row.bits - 1 : row.bits)) - 1);
-  const auto zero_points = zero_point != nullptr ? to_doubles(*zero_point) : std::vector<double>{};
-  std::vector<std::int64_t> codes(x.size());
-  granularity.for_each_run(
-      [&](std::size_t at, std::size_t parameter, std::size_t count, bool each) {
-        for (std::size_t i = 0; i < count; ++i) {
-          const double z = zero_points.empty() ? 0 : zero_points[parameter + (each ? i : 0)];
-          const double code = std::nearbyint(static_cast<double>(x[at + i])) + z;
-          // A NaN fails both comparisons.
-          codes[at + i] = static_cast<std::int64_t>(code >= lo ? (code <= hi ? code : hi) : lo);
-        }
-      });
-  return from_integers(type, shape, codes);
+  const IntegerGrid grid{row.bits, row.kind == ElementKind::signed_integer};
+  const auto zero_points =
+      zero_point != nullptr ? to_reals<Real>(*zero_point) : std::vector<Real>{};
+  Value y(type, shape);
+  const std::span<const Real> in(x);
+  if (row.bits == 16) {
+    write_codes(in, zero_points, granularity, grid, y.as<std::uint16_t>());
+  } else if (row.bits == 8) {
+    write_codes(in, zero_points, granularity, grid, y.bytes());
+  } else {
+    std::vector<std::uint8_t> codes(x.size());
+    write_codes(in, zero_points, granularity, grid, std::span<std::uint8_t>(codes));
+    pack(codes, row.bits, y.bytes());
+  }
+  return y;
 }
 
 template <class Real>
