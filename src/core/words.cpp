@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <fmt/format.h>
+
 namespace zeropoint {
 namespace {
 
@@ -28,6 +30,19 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
   const auto nearest = std::ranges::min_element(
       known, {}, [&](std::string_view candidate) { return edits(word, candidate); });
   return nearest == known.end() ? std::string() : std::string(*nearest);
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  std::string result;
+  for (const char c : text.substr(0, kLongest)) {
+    if (c >= ' ' && c <= '~') {
+      result += c;
+    } else {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return text.size() > kLongest ? result + "…" : result;
 }
 
 std::string join_words(const std::vector<std::string_view>& words) {

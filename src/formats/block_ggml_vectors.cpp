@@ -14,6 +14,7 @@
 
 #include "core/prefetch.hpp"
 #include "formats/block_bits.hpp"
+#include "formats/block_export.hpp"
 #include "formats/block_rows.hpp"
 #include "formats/block_vectors-inl.hpp"
 
@@ -359,23 +360,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace zeropoint {
 
-#define ZEROPOINT_EXPORT(name, Name)                                                         \
-  HWY_EXPORT(Encode##Name);                                                                  \
-  HWY_EXPORT(Decode##Name);                                                                  \
-  bool fast_encode_##name(const float* x, std::size_t count, const BlockOptions& options,    \
-                          float tensor_scale, std::uint8_t* blocks) {                        \
-    return HWY_DYNAMIC_DISPATCH(Encode##Name)(x, count, options, tensor_scale, blocks);      \
-  }                                                                                          \
-  bool fast_decode_##name(const std::uint8_t* blocks, std::size_t count, float tensor_scale, \
-                          float* x) {                                                        \
-    return HWY_DYNAMIC_DISPATCH(Decode##Name)(blocks, count, tensor_scale, x);               \
-  }
-ZEROPOINT_EXPORT(q8_0, Q8_0)
-ZEROPOINT_EXPORT(q4_0, Q4_0)
-ZEROPOINT_EXPORT(q4_1, Q4_1)
-ZEROPOINT_EXPORT(q5_0, Q5_0)
-ZEROPOINT_EXPORT(q5_1, Q5_1)
-#undef ZEROPOINT_EXPORT
+ZEROPOINT_BLOCK_EXPORT(q8_0, Q8_0)
+ZEROPOINT_BLOCK_EXPORT(q4_0, Q4_0)
+ZEROPOINT_BLOCK_EXPORT(q4_1, Q4_1)
+ZEROPOINT_BLOCK_EXPORT(q5_0, Q5_0)
+ZEROPOINT_BLOCK_EXPORT(q5_1, Q5_1)
 
 }  // namespace zeropoint
 #endif

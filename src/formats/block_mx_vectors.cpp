@@ -12,6 +12,7 @@
 
 #include "core/prefetch.hpp"
 #include "formats/block_bits.hpp"
+#include "formats/block_export.hpp"
 #include "formats/block_packing-inl.hpp"
 #include "formats/block_rows.hpp"
 #include "formats/block_vectors-inl.hpp"
@@ -277,25 +278,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace zeropoint {
 
-#define ZEROPOINT_EXPORT(name, Name)                                                         \
-  HWY_EXPORT(Encode##Name);                                                                  \
-  HWY_EXPORT(Decode##Name);                                                                  \
-  bool fast_encode_##name(const float* x, std::size_t count, const BlockOptions& options,    \
-                          float tensor_scale, std::uint8_t* blocks) {                        \
-    return HWY_DYNAMIC_DISPATCH(Encode##Name)(x, count, options, tensor_scale, blocks);      \
-  }                                                                                          \
-  bool fast_decode_##name(const std::uint8_t* blocks, std::size_t count, float tensor_scale, \
-                          float* x) {                                                        \
-    return HWY_DYNAMIC_DISPATCH(Decode##Name)(blocks, count, tensor_scale, x);               \
-  }
-ZEROPOINT_EXPORT(mxfp8, Mxfp8)
-ZEROPOINT_EXPORT(mxfp8_e5m2, Mxfp8E5m2)
-ZEROPOINT_EXPORT(mxfp6, Mxfp6)
-ZEROPOINT_EXPORT(mxfp6_e2m3, Mxfp6E2m3)
-ZEROPOINT_EXPORT(mxfp4, Mxfp4)
-ZEROPOINT_EXPORT(mxint8, Mxint8)
-ZEROPOINT_EXPORT(nvfp4, Nvfp4)
-#undef ZEROPOINT_EXPORT
+ZEROPOINT_BLOCK_EXPORT(mxfp8, Mxfp8)
+ZEROPOINT_BLOCK_EXPORT(mxfp8_e5m2, Mxfp8E5m2)
+ZEROPOINT_BLOCK_EXPORT(mxfp6, Mxfp6)
+ZEROPOINT_BLOCK_EXPORT(mxfp6_e2m3, Mxfp6E2m3)
+ZEROPOINT_BLOCK_EXPORT(mxfp4, Mxfp4)
+ZEROPOINT_BLOCK_EXPORT(mxint8, Mxint8)
+ZEROPOINT_BLOCK_EXPORT(nvfp4, Nvfp4)
 
 HWY_EXPORT(LargestOfAll);
 std::uint32_t largest_magnitude_bits(const float* x, std::size_t count) {

@@ -19,6 +19,7 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/machine.hpp"
+#include "zeropoint/core/words.hpp"
 #include "zeropoint/formats/float_format.hpp"
 
 namespace zeropoint {
@@ -38,20 +39,6 @@ using File = std::unique_ptr<std::FILE, Closer>;
 [[noreturn]] void refuse(const std::string& path, std::string_view expected,
                          std::string_view found) {
   throw InputError(fmt::format("{}: expected {}, found {}", path, expected, found));
-}
-
-// Text from a file, made fit to stand in one line of an error.
-std::string printable(std::string_view text) {
-  constexpr std::size_t kLongest = 60;
-  std::string result;
-  for (const char c : text.substr(0, kLongest)) {
-    if (c >= ' ' && c <= '~') {
-      result += c;
-    } else {
-      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return text.size() > kLongest ? result + "…" : result;
 }
 
 enum class ElementKind { float16, float32, float64, int8, uint8, int16, uint16 };

@@ -11,7 +11,6 @@
 #include "zeropoint/core/words.hpp"
 
 #include "model/operators/operator.hpp"
-#include "model/text.hpp"
 
 namespace zeropoint::model {
 namespace {

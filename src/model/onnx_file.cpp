@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/core/words.hpp"
 
 #include "model/onnx_tensor.hpp"
-#include "model/text.hpp"
 
 namespace zeropoint::model {
 namespace {

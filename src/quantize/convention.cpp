@@ -235,6 +235,8 @@ std::span<const ConventionAxis> convention_axes() {
   return axes;
 }
 
+std::span<const std::string_view> rounding_words() { return kRoundings; }
+
 Convention parse_convention(std::string_view text) {
   auto colon = text.find(':');
   Convention convention = preset(text.substr(0, colon)).make();

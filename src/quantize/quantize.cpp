@@ -35,10 +35,16 @@ void check_finite_view(MatrixView<const float> x, std::string_view what) {
   check_finite(Gathered<float>(x).values(), what);
 }
 
+// The two operands of a product must not be rounded by the same random numbers.
+std::uint64_t noise_seed(const Scheme& scheme, Role role) {
+  return role == Role::right ? ~scheme.seed : scheme.seed;
+}
+
 // Codes of a tile, and how many numbers were clipped.
 template <class Code>
-std::size_t encode_tile(const Scheme& scheme, const TensorParams& params, std::size_t tile,
-                        std::size_t first, std::span<const float> x, std::span<Code> codes) {
+std::size_t encode_tile(const Scheme& scheme, std::uint64_t seed, const TensorParams& params,
+                        std::size_t tile, std::size_t first, std::span<const float> x,
+                        std::span<Code> codes) {
   const QuantParams& of_tile = params.tiles.empty()       ? QuantParams{}
                                : params.tiles.size() == 1 ? params.tiles[0]
                                                           : params.tiles[tile];
@@ -46,7 +52,7 @@ std::size_t encode_tile(const Scheme& scheme, const TensorParams& params, std::s
     case FormatKind::integer:
       if constexpr (sizeof(Code) <= 2) {
         return quantize<Code>(x, of_tile, scheme.format.grid, scheme.convention, codes,
-                              {scheme.seed, first});
+                              {seed, first});
       }
       break;
     case FormatKind::floating:
@@ -56,7 +62,7 @@ std::size_t encode_tile(const Scheme& scheme, const TensorParams& params, std::s
                              .rounding = scheme.convention.rounding,
                              .scale = of_tile.scale,
                              .multiplies = scheme.convention.operation == Operation::multiply,
-                             .seed = scheme.seed,
+                             .seed = seed,
                              .first = first});
       }
       break;
@@ -68,13 +74,13 @@ std::size_t encode_tile(const Scheme& scheme, const TensorParams& params, std::s
 }
 
 template <class Code>
-std::size_t encode_all(MatrixView<const float> x, const Scheme& scheme, const Tiles& tiles,
-                       const TensorParams& params, MatrixView<Code> codes) {
+std::size_t encode_all(MatrixView<const float> x, const Scheme& scheme, std::uint64_t seed,
+                       const Tiles& tiles, const TensorParams& params, MatrixView<Code> codes) {
   std::atomic<std::size_t> clipped{0};
   walk_tiles(tiles, x, codes,
              [&](std::size_t tile, std::span<const float> from, std::span<Code> to) {
                const std::size_t first = tile * tiles.tile_rows * tiles.tile_cols;
-               clipped += encode_tile(scheme, params, tile, first, from, to);
+               clipped += encode_tile(scheme, seed, params, tile, first, from, to);
              });
   return clipped;
 }
@@ -168,7 +174,7 @@ QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorPa
   std::size_t clipped = 0;
   if (scheme.format.bits > 16) {
     Matrix<std::uint32_t> words(tiles.rows, tiles.cols);
-    clipped = encode_all(view, scheme, tiles, params, words.view());
+    clipped = encode_all(view, scheme, noise_seed(scheme, role), tiles, params, words.view());
     Matrix<std::uint8_t> packed(1, packed_bytes(words.size(), scheme.format.bits));
     pack(std::as_const(words).values(), scheme.format.bits, packed.values());
     stored = std::move(packed);
@@ -178,7 +184,8 @@ QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorPa
                   ? encode_by_codebook(view, tiles, params, std::get<Matrix<std::uint8_t>>(codes))
                   : std::visit(
                         [&](auto& matrix) {
-                          return encode_all(view, scheme, tiles, params, matrix.view());
+                          return encode_all(view, scheme, noise_seed(scheme, role), tiles, params,
+                                            matrix.view());
                         },
                         codes);
     stored = packed_for_storage(std::move(codes), scheme.format.bits);

@@ -22,9 +22,6 @@ constexpr std::array<std::string_view, 7> kAspects = {
     "symmetry", "granularity", "range", "rounding", "timing", "scale-rule", "axis"};
 std::string_view name(Aspect aspect) { return kAspects[static_cast<std::size_t>(aspect)]; }
 
-constexpr std::array<std::string_view, 6> kRoundingWords = {"half-even", "half-away", "floor",
-                                                            "truncate",  "ceil",      "stochastic"};
-
 std::string_view key_of(std::string_view word) { return word.substr(0, word.find('=')); }
 std::string_view argument_of(std::string_view word) {
   const auto equals = word.find('=');
@@ -55,7 +52,7 @@ Aspect aspect_of(std::string_view word) {
   if (key == "unit" || holds(range_estimators(), key, [](const auto& row) { return row.word; })) {
     return Aspect::range;
   }
-  if (std::ranges::find(kRoundingWords, key) != kRoundingWords.end()) return Aspect::rounding;
+  if (std::ranges::find(rounding_words(), key) != rounding_words().end()) return Aspect::rounding;
   if (key == "static" || key == "dynamic") return Aspect::timing;
   if (key == "scale-rule") return Aspect::scale_rule;
   if (is_axis) return Aspect::axis;
@@ -76,8 +73,8 @@ void no_argument(std::string_view word) {
 }
 
 void set_rounding(Scheme& scheme, std::string_view word) {
-  const auto found = std::ranges::find(kRoundingWords, key_of(word));
-  scheme.convention.rounding = static_cast<Rounding>(found - kRoundingWords.begin());
+  const auto found = std::ranges::find(rounding_words(), key_of(word));
+  scheme.convention.rounding = static_cast<Rounding>(found - rounding_words().begin());
   if (scheme.convention.rounding != Rounding::stochastic || word.find('=') == word.npos) {
     return no_argument(word);
   }
@@ -214,7 +211,7 @@ std::string spelled(const Scheme& scheme, bool in_full) {
   const auto add = [&](bool departs, std::string_view word) {
     if (in_full || departs) text += fmt::format(":{}", word);
   };
-  std::string rounding(kRoundingWords[static_cast<std::size_t>(scheme.convention.rounding)]);
+  std::string rounding(rounding_words()[static_cast<std::size_t>(scheme.convention.rounding)]);
   if (scheme.convention.rounding == Rounding::stochastic) {
     rounding += fmt::format("={}", scheme.seed);
   }
@@ -307,10 +304,10 @@ const std::vector<SchemeWord>& scheme_words() {
                                                          "towards 0",
                                                          "up",
                                                          "up or down at random, right on average"};
-    for (std::size_t i = 0; i < kRoundingWords.size(); ++i) {
+    for (std::size_t i = 0; i < rounding_words().size(); ++i) {
       list.push_back({"rounding",
-                      fmt::format("{}{}", kRoundingWords[i],
-                                  kRoundingWords[i] == "stochastic" ? "[=SEED]" : ""),
+                      fmt::format("{}{}", rounding_words()[i],
+                                  rounding_words()[i] == "stochastic" ? "[=SEED]" : ""),
                       std::string(kTitles[i])});
     }
     list.push_back({"timing", "dynamic", "parameters from the tensor at hand"});

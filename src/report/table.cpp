@@ -376,7 +376,7 @@ std::string to_table(const Run& run, int width) {
 std::string claims_text(const Run& run, int width) {
   const auto columns = text_columns(width);
   if (!run.spec.schemes.empty()) return "";  // they are about the report's own experiment
-  std::string text = "The report's claims, answered by these rows\n";
+  std::string text = "\nThe report's claims, answered by these rows\n";
   for (const auto& claim : judge_claims(run.table())) {
     std::string verdict = to_string(claim.verdict);
     std::ranges::transform(verdict, verdict.begin(),

@@ -1,5 +1,5 @@
-// Codes that the Python package ml_dtypes 0.6.0 gives, written down by
-// an earlier form of tests/peers/formats.py.
+// Codes that the Python package ml_dtypes 0.6.0 gives, written down by tests/peers/formats.py
+// --golden.
 #include <bit>
 #include <cstdint>
 #include <string>

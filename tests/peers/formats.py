@@ -1,4 +1,5 @@
-"""Codes of every small float format against ml_dtypes, on every fp16 and bf16, ties and random."""
+"""Codes of every small float format against ml_dtypes, on every fp16 and bf16, ties and random.
+With --golden in place of the program: what tests/formats/golden_test.cpp holds."""
 import subprocess
 import sys
 
@@ -40,7 +41,24 @@ def inputs():
     return np.concatenate([bf16, ties, beside, fp16, bits, normal])
 
 
+def golden():
+    """The numbers of golden_test.cpp, and each format's codes of them."""
+    state, bits = 1, []
+    for _ in range(48):
+        state = (state * 1664525 + 1013904223) % 2**32
+        bits.append((state & 0x80000000) | (111 + (state >> 26 & 31)) << 23 | (state & 0x7C0000))
+    x = np.array(bits, np.uint32).view(np.float32)
+    for name, peer in PEERS.items():
+        if name == "fp16":  # ml_dtypes has none
+            continue
+        codes = x.astype(peer).view(np.uint8 if np.dtype(peer).itemsize == 1 else np.uint16)
+        digits = 2 * np.dtype(peer).itemsize
+        print(f'{{"{name}", "{"".join(f"{c:0{digits}x}" for c in codes)}"}},')
+
+
 def main():
+    if PROGRAM == "--golden":
+        return golden()
     compared = differ = 0
     x = inputs()
     with np.errstate(all="ignore"):

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# tests/peers/run.sh [formats|blocks|conventions]...   compares codes with other tools', in a Python environment of its own
-# (build/peers). Not part of ./test.sh: it downloads packages.
+# tests/peers/run.sh [NAME]...   compares codes and results with other tools', in a Python environment
+# of its own (build/peers). Not part of ./test.sh: it downloads packages.
+#   formats      float formats: ml_dtypes
+#   blocks       block formats: gguf, microxcaling's definition
+#   conventions  scales, zero points, codes: ONNX Runtime's tool and operators, torch where it is installed
+#   onnx_nodes   operators in all attributes: ONNX's reference and node tests, ONNX Runtime
 set -euo pipefail
 # shellcheck source=../../scripts/prepare.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/prepare.sh"
@@ -11,12 +15,16 @@ build=build/peers
 "$build/python/bin/pip" --quiet install --requirement tests/peers/requirements.txt
 cmake -S . -B "$build/cmake" -G Ninja -DCMAKE_BUILD_TYPE=Release -DZEROPOINT_BUILD_TESTS=ON \
   -DZEROPOINT_BUILD_EXAMPLES=OFF >/dev/null
-cmake --build "$build/cmake" --target peer_codes >/dev/null
+cmake --build "$build/cmake" --target peer_codes onnx_node_test >/dev/null
 which=("$@")
-((${#which[@]})) || which=(formats blocks conventions)
+((${#which[@]})) || which=(formats blocks conventions onnx_nodes)
 status=0
 for name in "${which[@]}"; do
   say "$name"
-  "$build/python/bin/python" "tests/peers/$name.py" "$build/cmake/tests/peer_codes" || status=1
+  arguments=("$build/cmake/tests/peer_codes")
+  if [[ $name == onnx_nodes ]]; then
+    arguments=(--program "$build/cmake/tests/onnx_node_test" --cases "$build/onnx_cases")
+  fi
+  "$build/python/bin/python" "tests/peers/$name.py" "${arguments[@]}" || status=1
 done
 exit "$status"

@@ -214,6 +214,25 @@ TEST(QuantizeByScheme, AwkwardTensorsHaveDefinedResultsOrNamedErrors) {
   }
 }
 
+TEST(QuantizeByScheme, OperandsAreRoundedByRandomNumbersOfTheirOwn) {
+  const Scheme scheme = parse_scheme("int8:stochastic=5");
+  const auto x = random_matrix(40, 50);
+  const auto as_a = quantize(x.view(), scheme, Role::left);
+  const auto as_b = quantize(x.view(), scheme, Role::right);
+  const auto nearest = quantize(x.view(), parse_scheme("int8"));
+  std::size_t both = 0, either = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const bool a = as_a.bytes()[i] != nearest.bytes()[i];
+    const bool b = as_b.bytes()[i] != nearest.bytes()[i];
+    both += a && b ? 1 : 0;
+    either += a ? 1 : 0;
+  }
+  // A number moves with probability p, uniform up to 1/2: twice with E[p²] = 1/12, and would always
+  // with the same random number, E[p] = 1/4.
+  EXPECT_NEAR(static_cast<double>(either) / 2000, 0.25, 0.05);
+  EXPECT_NEAR(static_cast<double>(both) / 2000, 1.0 / 12, 0.03);
+}
+
 TEST(QuantizeByScheme, CastsKeepWhatIsNoNumber) {
   Matrix<float> x(1, 3);
   x.data()[0] = NAN;

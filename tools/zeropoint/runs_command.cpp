@@ -29,17 +29,20 @@ std::string state(const Run& run) {
                                      : fmt::format("{} rows", run.rows.size());
 }
 
+// What decides the rows beside data and sizes.
+std::string rules(const StudySpec& spec) {
+  if (!spec.schemes.empty()) return fmt::format("schemes {}", fmt::join(spec.schemes, ", "));
+  return fmt::format("cover {}; {} bits; {}", fmt::join(spec.covers, ","),
+                     fmt::join(spec.bits, ","), fmt::join(spec.conventions, ","));
+}
+
 std::string settings(const Run& run) {
   const auto& spec = run.spec;
   if (spec.from_files()) {
-    return fmt::format("{} x {}, cover {}, {} bits, {}", spec.file_a, spec.file_b,
-                       fmt::join(spec.covers, ","), fmt::join(spec.bits, ","),
-                       fmt::join(spec.conventions, ","));
+    return fmt::format("{} x {}; {}", spec.file_a, spec.file_b, rules(spec));
   }
-  std::string text = fmt::format("{}; sizes {}; cover {}; {} bits; {}; seed {}",
-                                 fmt::join(spec.distributions, ","), fmt::join(spec.sizes, ","),
-                                 fmt::join(spec.covers, ","), fmt::join(spec.bits, ","),
-                                 fmt::join(spec.conventions, ","), spec.seed);
+  std::string text = fmt::format("{}; sizes {}; {}; seed {}", fmt::join(spec.distributions, ","),
+                                 fmt::join(spec.sizes, ","), rules(spec), spec.seed);
   if (spec.repeat > 1)
     text += fmt::format(" to {}", spec.seed + static_cast<std::uint64_t>(spec.repeat) - 1);
   return text;
@@ -81,11 +84,11 @@ void show(const RunsOptions& options) {
   const Run run = load(options);
   if (!options.json.empty()) write_text(options.json, to_json(run));
   if (options.json == "-") return;
-  write_text(
-      "-", fmt::format("started {}, {}; zeropoint {} on {}, {} threads\n{}\n\n{}\n{}", run.started,
-                       run.finished.empty() ? "not finished" : "finished " + run.finished,
-                       run.version, run.cpu, run.threads, settings(run),
-                       to_table(run, output_width()), claims_text(run, output_width())));
+  write_text("-",
+             fmt::format("started {}, {}; zeropoint {} on {}, {} threads\n{}\n\n{}{}", run.started,
+                         run.finished.empty() ? "not finished" : "finished " + run.finished,
+                         run.version, run.cpu, run.threads, settings(run),
+                         to_table(run, output_width()), claims_text(run, output_width())));
 }
 
 void export_run(const RunsOptions& options) {

@@ -244,8 +244,7 @@ std::string deliver(const Run& run, const StudyOptions& options, bool complete) 
     attempt("-", csv);
   } else {
     attempt("-", [&] {
-      return to_table(run, output_width()) +
-             (complete && run.spec.schemes.empty() ? "\n" + claims_text(run, output_width()) : "") +
+      return to_table(run, output_width()) + (complete ? claims_text(run, output_width()) : "") +
              (has_page ? fmt::format("\nThe page with figures: {}\n", page) : "");
     });
   }

@@ -11,4 +11,8 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
 /// "a, b, c".
 std::string join_words(const std::vector<std::string_view>& words);
 
+/// Text from a file or a command line, made fit to stand in one line of an error: what is not ASCII
+/// as \xNN, at most 60 characters of it.
+std::string printable(std::string_view text);
+
 }  // namespace zeropoint

@@ -73,6 +73,9 @@ struct ConventionAxis {
 };
 std::span<const ConventionAxis> convention_axes();
 
+/// The words of Rounding, in the order of its enumerators.
+std::span<const std::string_view> rounding_words();
+
 /// Reads "PRESET" or "PRESET:key=value:…". Throws InputError naming the nearest known word.
 Convention parse_convention(std::string_view text);
 

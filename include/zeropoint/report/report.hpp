@@ -15,7 +15,8 @@ std::string to_csv(const Run& run);
 /// fit is left out, the details first, and it says so. With several seeds, mean ± standard error.
 std::string to_table(const Run& run, int width = 0);
 
-/// The verdicts as text for a terminal of `width` columns, 100 at most (0: 100).
+/// The verdicts as text for a terminal of `width` columns, 100 at most (0: 100), after an empty
+/// line; nothing for a study of schemes, which the claims are not about.
 std::string claims_text(const Run& run, int width = 0);
 
 /// One self-contained HTML page: figures, table, settings, verdicts. Opens without a network.
