@@ -167,9 +167,8 @@ FloatFields decode(const FloatFormat& format, std::uint32_t code) {
     const std::uint64_t payload = format.specials == FloatSpecials::ieee
                                       ? std::uint64_t{fields.fraction} << (kDoubleFractionBits - f)
                                       : kDoubleHiddenBit >> 1;
-    const bool has_sign = format.specials != FloatSpecials::fnuz && fields.negative;
     fields.value =
-        std::bit_cast<double>((has_sign ? kDoubleSignBit : 0) | kDoubleInfinity | payload);
+        std::bit_cast<double>((fields.negative ? kDoubleSignBit : 0) | kDoubleInfinity | payload);
     return fields;
   }
   if (format.has_infinity() && fields.exponent == format.max_exponent()) {

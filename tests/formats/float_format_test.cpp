@@ -141,6 +141,7 @@ TEST(FloatFormat, LandmarksOfSmallFormats) {
     EXPECT_EQ(encode(format, -0.0),
               format.specials == FloatSpecials::fnuz ? 0U : format.sign_bit());
   }
+  EXPECT_TRUE(std::signbit(value(float_format("e4m3fnuz"), 0x80)));  // the sign that −0 would have
   std::vector<double> e2m1;
   for (std::uint32_t code = 0; code < 8; ++code) e2m1.push_back(value(float_format("e2m1"), code));
   EXPECT_THAT(e2m1, testing::ElementsAre(0, 0.5, 1, 1.5, 2, 3, 4, 6));

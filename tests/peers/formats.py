@@ -72,7 +72,7 @@ def main():
             every = np.arange(1 << {"e3m2": 6, "e2m3": 6, "e2m1": 4}.get(name, bits), dtype=np.uint16)
             values = every.astype(np.uint8 if bits == 8 else np.uint16).view(peer).astype(np.float32)
             decoded = ours("decode", name, every, np.float32)
-            wrong_values = ~((decoded == values) | (np.isnan(decoded) & np.isnan(values)))
+            wrong_values = ~((decoded == values) | (np.isnan(decoded) & np.isnan(values) & (np.signbit(decoded) == np.signbit(values))))
             compared += len(x) + len(every)
             differ += int(wrong.sum() + wrong_values.sum())
             print(f"{name}: {len(x)} encoded, {int(wrong.sum())} differ; "

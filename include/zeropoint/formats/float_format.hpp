@@ -100,7 +100,8 @@ const FloatFormat& float_format(std::string_view name);
 /// The largest finite number.
 double largest(const FloatFormat& format);
 
-/// Takes a code apart; bits above the format's must be 0.
+/// Takes a code apart; bits above the format's must be 0. The NaN of fnuz, which stands where −0
+/// would, is a negative one, as ml_dtypes has it.
 FloatFields decode(const FloatFormat& format, std::uint32_t code);
 
 /// The code of `value`, rounded once, to nearest with ties to even unless `rounding` says
