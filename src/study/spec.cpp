@@ -43,9 +43,9 @@ void check_utf8(const std::string& text, std::string_view what) {
   }
 }
 
-std::string generator_for(const StudySpec& spec, std::size_t size) {
+std::string generator_for(const StudySpec& spec, std::string_view name, std::size_t size) {
   if (spec.generator != "auto") return spec.generator;
-  return size <= kReportSize ? "report" : "counter";
+  return size <= kReportSize && distribution(name).has_report_stream() ? "report" : "counter";
 }
 
 }  // namespace
@@ -57,8 +57,16 @@ void resolve(StudySpec& spec) {
   check_utf8(spec.file_a, "--a");
   check_utf8(spec.file_b, "--b");
   if (!spec.from_files()) {
+    for (auto& name : spec.distributions) {
+      const auto& known = distribution(name);
+      name = known.name();
+      if (spec.generator == "report" && !known.has_report_stream()) {
+        throw InputError(fmt::format(
+            "generator: expected counter or auto, since the report's draws no {}; found report",
+            name));
+      }
+    }
     check_list(spec.distributions, "distributions");
-    for (const auto& name : spec.distributions) distribution(name);
     check_list(spec.sizes, "sizes");
     for (const auto size : spec.sizes) {
       if (size == 0) throw InputError("sizes: expected positive sizes, found 0");
@@ -108,8 +116,10 @@ void resolve(StudySpec& spec) {
   }
   constexpr std::uint64_t kSeeds = std::uint64_t{1} << 32;
   const bool draws_report =
-      !spec.from_files() && std::ranges::any_of(spec.sizes, [&](std::size_t size) {
-        return generator_for(spec, size) == "report";
+      !spec.from_files() && std::ranges::any_of(spec.distributions, [&](const auto& name) {
+        return std::ranges::any_of(spec.sizes, [&](std::size_t size) {
+          return generator_for(spec, name, size) == "report";
+        });
       });
   if (draws_report && (spec.seed >= kSeeds || spec.seed + spec.repeat > kSeeds)) {
     throw InputError(
@@ -150,7 +160,7 @@ std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
     for (const auto size : spec.sizes) {
       for (int repeat = 0; repeat < spec.repeat; ++repeat) {
         add_group({name, size, size, size, spec.seed + static_cast<std::uint64_t>(repeat),
-                   generator_for(spec, size), "", 0, 0});
+                   generator_for(spec, name, size), "", 0, 0});
       }
     }
   }

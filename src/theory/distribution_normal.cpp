@@ -32,86 +32,74 @@ void transform_block(float* u) {
 
 // The last values are drawn and transformed again where 16 does not divide the count. Fewer than
 // 16 values, which the report never drew, are the first of a whole block.
-void fill_report(ReportStream& stream, std::span<float> out) {
-  if (out.size() < kBlock) {
-    std::array<float, kBlock> block;
-    for (float& u : block) u = stream.next();
-    transform_block(block.data());
-    std::copy_n(block.begin(), out.size(), out.begin());
-    return;
-  }
-  for (float& u : out) u = stream.next();
-  parallel_for(out.size() / kBlock, 1 << 12, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t block = begin; block < end; ++block) transform_block(&out[block * kBlock]);
-  });
-  if (out.size() % kBlock != 0) {
-    const auto last = out.last(kBlock);
-    for (float& u : last) u = stream.next();
-    transform_block(last.data());
-  }
-}
-
-void fill_counter(const CounterStream& stream, std::size_t first, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); i += 4) {
-    const auto words = stream.words((first + i) / 4);
-    std::array<float, 4> normal;
-    for (std::size_t pair = 0; pair < 4; pair += 2) {
-      // 32 bits and never 0: the tails reach 6.7 standard deviations.
-      const double v = (words[pair] + 0.5) * 0x1p-32;
-      const double angle = kTwoPi * (words[pair + 1] * 0x1p-32);
-      const double radius = std::sqrt(-2 * std::log(v));
-      normal[pair] = static_cast<float>(radius * std::cos(angle));
-      normal[pair + 1] = static_cast<float>(radius * std::sin(angle));
-    }
-    std::copy_n(normal.begin(), std::min<std::size_t>(4, out.size() - i),
-                out.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-}
-
 const boost::math::normal kStandard;
 
-double cdf(double x) {
-  if (std::isinf(x)) return x > 0 ? 1 : 0;
-  return boost::math::cdf(kStandard, x);
-}
+class Normal final : public Distribution {
+ public:
+  Normal() : Distribution(std::string(kNormal.word), std::string(kNormal.title)) {}
 
-double partial_mean(double x) { return std::isinf(x) ? 0 : -boost::math::pdf(kStandard, x); }
+  double pdf(double x) const override { return boost::math::pdf(kStandard, x); }
 
-double partial_square(double x) {
-  return std::isinf(x) ? cdf(x) : cdf(x) - x * boost::math::pdf(kStandard, x);
-}
+  double cdf(double x) const override {
+    if (std::isinf(x)) return x > 0 ? 1 : 0;
+    return boost::math::cdf(kStandard, x);
+  }
 
-double quantile(double p) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (p <= 0) return -kInfinity;
-  return p >= 1 ? kInfinity : boost::math::quantile(kStandard, p);
-}
+  double partial_mean(double x) const override { return std::isinf(x) ? 0 : -pdf(x); }
 
-// Blom's approximation: G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958.
-double expected_order_statistic(double r, double n) {
-  return quantile((r + 1 - 0.375) / (n + 1 - 2 * 0.375));
-}
+  double partial_square(double x) const override {
+    return std::isinf(x) ? cdf(x) : cdf(x) - x * pdf(x);
+  }
 
-// To first order: H. A. David and H. N. Nagaraja, Order Statistics, 2003, section 4.6.
-double order_statistic_covariance(double r, double s, double n) {
-  const double p = (r + 1) / (n + 1);
-  const double q = (s + 1) / (n + 1);
-  const double densities =
-      boost::math::pdf(kStandard, quantile(p)) * boost::math::pdf(kStandard, quantile(q));
-  return p * (1 - q) / ((n + 2) * densities);
-}
+  double quantile(double p) const override {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    if (p <= 0) return -kInfinity;
+    return p >= 1 ? kInfinity : boost::math::quantile(kStandard, p);
+  }
+
+  bool has_report_stream() const override { return true; }
+
+  void fill_report(ReportStream& stream, std::span<float> out) const override {
+    if (out.size() < kBlock) {
+      std::array<float, kBlock> block;
+      for (float& u : block) u = stream.next();
+      transform_block(block.data());
+      std::copy_n(block.begin(), out.size(), out.begin());
+      return;
+    }
+    for (float& u : out) u = stream.next();
+    parallel_for(out.size() / kBlock, 1 << 12, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t block = begin; block < end; ++block) transform_block(&out[block * kBlock]);
+    });
+    if (out.size() % kBlock != 0) {
+      const auto last = out.last(kBlock);
+      for (float& u : last) u = stream.next();
+      transform_block(last.data());
+    }
+  }
+
+  void fill_counter(const CounterStream& stream, std::size_t first,
+                    std::span<float> out) const override {
+    for (std::size_t i = 0; i < out.size(); i += 4) {
+      const auto words = stream.words((first + i) / 4);
+      std::array<float, 4> normal;
+      for (std::size_t pair = 0; pair < 4; pair += 2) {
+        // 32 bits and never 0: the tails reach 6.7 standard deviations.
+        const double v = (words[pair] + 0.5) * 0x1p-32;
+        const double angle = kTwoPi * (words[pair + 1] * 0x1p-32);
+        const double radius = std::sqrt(-2 * std::log(v));
+        normal[pair] = static_cast<float>(radius * std::cos(angle));
+        normal[pair + 1] = static_cast<float>(radius * std::sin(angle));
+      }
+      std::copy_n(normal.begin(), std::min<std::size_t>(4, out.size() - i),
+                  out.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+};
 
 }  // namespace
 
-const Distribution kNormal = {"normal",
-                              "normal with mean 0 and standard deviation 1",
-                              fill_report,
-                              fill_counter,
-                              cdf,
-                              partial_mean,
-                              partial_square,
-                              quantile,
-                              expected_order_statistic,
-                              order_statistic_covariance};
+const DistributionFamily kNormal = {"normal", "", "normal with mean 0 and standard deviation 1",
+                                    make_plain<Normal>};
 
 }  // namespace zeropoint

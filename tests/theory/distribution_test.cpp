@@ -20,8 +20,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 double density(const Distribution& d, double x) {
-  if (d.name == "uniform") return std::abs(x) <= 1 ? 0.5 : 0;
-  EXPECT_EQ(d.name, "normal");
+  if (d.name() == "uniform") return std::abs(x) <= 1 ? 0.5 : 0;
+  EXPECT_EQ(d.name(), "normal");
   return testing::normal_density(x);
 }
 
@@ -31,8 +31,8 @@ struct Moments {
 
 // Midpoint rule from far below up to x.
 Moments integrate_below(const Distribution& d, double x) {
-  const double from = d.name == "uniform" ? -1 : -10;
-  const double to = d.name == "uniform" ? std::clamp(x, -1.0, 1.0) : x;
+  const double from = d.name() == "uniform" ? -1 : -10;
+  const double to = d.name() == "uniform" ? std::clamp(x, -1.0, 1.0) : x;
   constexpr int kSteps = 40'000;
   const double step = (to - from) / kSteps;
   Moments m;
@@ -47,12 +47,12 @@ Moments integrate_below(const Distribution& d, double x) {
 }
 
 TEST(Distributions, IntegrateTheirDensity) {
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     for (const double x : {-3.0, -1.0, -0.7, 0.0, 0.3, 0.999, 1.0, 1.7, 4.0}) {
       const auto expected = integrate_below(d, x);
-      EXPECT_NEAR(d.cdf(x), expected.probability, 2e-8) << d.name << ", " << x;
-      EXPECT_NEAR(d.partial_mean(x), expected.first, 2e-8) << d.name << ", " << x;
-      EXPECT_NEAR(d.partial_square(x), expected.second, 2e-8) << d.name << ", " << x;
+      EXPECT_NEAR(d.cdf(x), expected.probability, 2e-8) << d.name() << ", " << x;
+      EXPECT_NEAR(d.partial_mean(x), expected.first, 2e-8) << d.name() << ", " << x;
+      EXPECT_NEAR(d.partial_square(x), expected.second, 2e-8) << d.name() << ", " << x;
     }
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     EXPECT_EQ(d.cdf(-kInfinity), 0);
@@ -60,14 +60,14 @@ TEST(Distributions, IntegrateTheirDensity) {
     EXPECT_EQ(d.partial_mean(-kInfinity), 0);
     EXPECT_EQ(d.partial_mean(kInfinity), 0);
     EXPECT_EQ(d.partial_square(-kInfinity), 0);
-    EXPECT_NEAR(d.partial_square(kInfinity), d.name == "uniform" ? 1.0 / 3 : 1, 1e-15);
+    EXPECT_NEAR(d.partial_square(kInfinity), d.name() == "uniform" ? 1.0 / 3 : 1, 1e-15);
   }
 }
 
 TEST(Distributions, InvertTheirCdf) {
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     for (const double p : {1e-12, 1e-6, 0.01, 0.3, 0.5, 0.8, 0.9999, 1 - 1e-9}) {
-      EXPECT_NEAR(d.cdf(d.quantile(p)), p, 1e-15 + 1e-9 * std::min(p, 1 - p)) << d.name;
+      EXPECT_NEAR(d.cdf(d.quantile(p)), p, 1e-15 + 1e-9 * std::min(p, 1 - p)) << d.name();
     }
   }
 }
@@ -119,7 +119,7 @@ double quantile(const std::vector<float>& order, double p) {
 
 TEST(ExpectedRange, IsTheMeanOfWhatSamplesGive) {
   std::mt19937_64 random(111);
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     for (const double cover : {0.8, 0.975, 1.0}) {
       for (const auto sides : {Coverage::one_sided, Coverage::two_sided}) {
         testing::Mean low, high;
@@ -130,7 +130,7 @@ TEST(ExpectedRange, IsTheMeanOfWhatSamplesGive) {
             const auto pair = testing::normal_pair(random);
             for (const double x : {pair.first, pair.second}) {
               sample.push_back(static_cast<float>(
-                  d.name == "normal" ? x : 2 * testing::normal_probability_below(x) - 1));
+                  d.name() == "normal" ? x : 2 * testing::normal_probability_below(x) - 1));
             }
           }
           std::ranges::sort(sample);
@@ -139,18 +139,18 @@ TEST(ExpectedRange, IsTheMeanOfWhatSamplesGive) {
           high.add(quantile(sample, 1 - tail));
         }
         const Range expected = expected_range(d, cover, sides, kCount);
-        const double slack = d.name == "normal" ? 0.003 * expected.max : 1e-6;
+        const double slack = d.name() == "normal" ? 0.003 * expected.max : 1e-6;
         EXPECT_NEAR(expected.min, low.value(), 5 * low.standard_error() + slack)
-            << d.name << ", cover " << cover;
+            << d.name() << ", cover " << cover;
         EXPECT_NEAR(expected.max, high.value(), 5 * high.standard_error() + slack)
-            << d.name << ", cover " << cover;
+            << d.name() << ", cover " << cover;
       }
     }
   }
 }
 
 TEST(Distribution, IsFoundByNameOrRefused) {
-  for (const auto& d : distributions()) EXPECT_EQ(&distribution(d.name), &d);
+  for (const Distribution& d : distributions()) EXPECT_EQ(&distribution(d.name()), &d);
   EXPECT_THAT(testing::refusal([] { distribution("gauss"); }),
               AllOf(HasSubstr("uniform, normal"), HasSubstr("'gauss'")));
 }

@@ -128,7 +128,7 @@ TEST(ReportGenerator, TakesSeedsOf32Bits) {
 }
 
 TEST(CounterGenerator, DoesNotDependOnThreads) {
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     // More than one piece of work, and no whole number of counter blocks.
     const auto expected = [&] {
       const WithThreads with(1);
@@ -144,7 +144,7 @@ TEST(CounterGenerator, DoesNotDependOnThreads) {
 }
 
 TEST(CounterGenerator, GivesAnyPartAlone) {
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     const CounterStream stream(99, 0);
     std::vector<float> whole(101);
     d.fill_counter(stream, 0, whole);
@@ -184,27 +184,27 @@ double correlation(std::span<const float> x, std::span<const float> y) {
 
 TEST(BothGenerators, DrawFromTheirDistributionIndependently) {
   for (const auto generator : {Generator::report, Generator::counter}) {
-    for (const auto& d : distributions()) {
+    for (const Distribution& d : distributions()) {
       const auto pair = draw_operands(d, generator, 17, 1, 400'000, 1);
       const double n = 400'000;
-      const double variance = d.name == "uniform" ? 1.0 / 3 : 1;
-      const double fourth = d.name == "uniform" ? 1.0 / 5 : 3;
+      const double variance = d.name() == "uniform" ? 1.0 / 3 : 1;
+      const double fourth = d.name() == "uniform" ? 1.0 / 5 : 3;
       for (const auto values : {pair.a.values(), pair.b.values()}) {
         testing::Mean mean, square;
         for (const float x : values) {
           mean.add(x);
           square.add(double{x} * x);
         }
-        EXPECT_NEAR(mean.value(), 0, 4 * std::sqrt(variance / n)) << d.name;
+        EXPECT_NEAR(mean.value(), 0, 4 * std::sqrt(variance / n)) << d.name();
         EXPECT_NEAR(square.value(), variance, 4 * std::sqrt((fourth - variance * variance) / n));
-        EXPECT_LT(distance({values.begin(), values.end()}, d), 1.95 / std::sqrt(n)) << d.name;
+        EXPECT_LT(distance({values.begin(), values.end()}, d), 1.95 / std::sqrt(n)) << d.name();
         for (const std::size_t lag : {1, 2, 4, 8, 16}) {
           EXPECT_NEAR(correlation(values, values.subspan(lag)), 0, 4 / std::sqrt(n)) << lag;
         }
       }
-      EXPECT_NEAR(correlation(pair.a.values(), pair.b.values()), 0, 4 / std::sqrt(n)) << d.name;
+      EXPECT_NEAR(correlation(pair.a.values(), pair.b.values()), 0, 4 / std::sqrt(n)) << d.name();
       const auto other = draw_operands(d, generator, 18, 1, 400'000, 1);
-      EXPECT_NEAR(correlation(pair.a.values(), other.a.values()), 0, 4 / std::sqrt(n)) << d.name;
+      EXPECT_NEAR(correlation(pair.a.values(), other.a.values()), 0, 4 / std::sqrt(n)) << d.name();
     }
   }
 }

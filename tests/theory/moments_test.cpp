@@ -75,8 +75,8 @@ TEST(Moments, TendToTheFineGridLimits) {
 // range.
 TEST(Moments, AreWhatTheQuantizerGivesForEveryConvention) {
   constexpr int kSteps = 100'000;
-  for (const auto& d : distributions()) {
-    const double reach = d.name == "uniform" ? 1 : 7;
+  for (const Distribution& d : distributions()) {
+    const double reach = d.name() == "uniform" ? 1 : 7;
     const double dx = 2 * reach / kSteps;
     for (const IntegerGrid& grid : {IntegerGrid{8, true, false}, IntegerGrid{3, false, true}}) {
       const float scale = grid.bits == 8 ? 0.0091F : 0.4F;
@@ -85,7 +85,8 @@ TEST(Moments, AreWhatTheQuantizerGivesForEveryConvention) {
           OperandMoments expected;
           for (int i = 0; i < kSteps; ++i) {
             const auto x = static_cast<float>(-reach + (i + 0.5) * dx);
-            const double weight = d.name == "uniform" ? 0.5 * dx : testing::normal_density(x) * dx;
+            const double weight =
+                d.name() == "uniform" ? 0.5 * dx : testing::normal_density(x) * dx;
             const double q = dequantize(quantize_one(x, {scale, z}, grid, convention), {scale, z});
             expected.x += weight * x;
             expected.q += weight * q;
@@ -174,15 +175,15 @@ TEST(Moments, OfASampleClippedByItsOwnRange) {
 TEST(Moments, OfALargeSampleAreThoseOfTheDistribution) {
   const Convention convention;
   const IntegerGrid grid{8, true, false};
-  for (const auto& d : distributions()) {
-    const QuantParams params{d.name == "uniform" ? 0.0072F : 0.02F, 3};
+  for (const Distribution& d : distributions()) {
+    const QuantParams params{d.name() == "uniform" ? 0.0072F : 0.02F, 3};
     const auto whole = moments(d, params, grid, convention);
     for (const double n : {1e4, 1e6, 1e9}) {
       const auto sample = moments(d, params, grid, convention, n);
       // Order statistics stray; what that adds to the variance is less than 3/n of the draws' own.
-      EXPECT_NEAR(sample.xx, whole.xx, 10 / n + 1e-5) << d.name << ", " << n;
-      EXPECT_NEAR(sample.xq, whole.xq, 10 / n + 1e-5) << d.name << ", " << n;
-      EXPECT_NEAR(sample.qq, whole.qq, 10 / n + 1e-5) << d.name << ", " << n;
+      EXPECT_NEAR(sample.xx, whole.xx, 10 / n + 1e-5) << d.name() << ", " << n;
+      EXPECT_NEAR(sample.xq, whole.xq, 10 / n + 1e-5) << d.name() << ", " << n;
+      EXPECT_NEAR(sample.qq, whole.qq, 10 / n + 1e-5) << d.name() << ", " << n;
     }
   }
 }

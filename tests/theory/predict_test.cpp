@@ -245,7 +245,7 @@ constexpr const char* kSymmetric = "report-code:mapping=symmetric";
 // is symmetric but for chance, chance decides between two zero points, and so for the errors.
 TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
   const testing::WithThreads with(1);  // many small products: threads would mostly wait
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     for (const char* const text : {kHalf, "onnx", kSymmetric}) {
       const auto convention = parse_convention(text);
       for (const double cover : {0.8, 0.99, 1.0}) {
@@ -261,10 +261,10 @@ TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
           const double slack = text == kSymmetric && cover == 1 ? 0.05 : 0.01;
           EXPECT_NEAR(predicted.ground_truth, truth.value(),
                       5 * truth.standard_error() + slack * truth.value())
-              << d.name << ", " << text << ", cover " << cover << ", " << bits << " bits";
+              << d.name() << ", " << text << ", cover " << cover << ", " << bits << " bits";
           EXPECT_NEAR(predicted.expected, expected.value(),
                       5 * expected.standard_error() + slack * expected.value())
-              << d.name << ", " << text << ", cover " << cover << ", " << bits << " bits";
+              << d.name() << ", " << text << ", cover " << cover << ", " << bits << " bits";
         }
       }
     }
@@ -274,7 +274,7 @@ TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
 // From the moments of the operands and the output's range that the data gave, seed by seed.
 TEST(PredictErrors, AgreesWithProductsOfRealMatricesFromTheirMoments) {
   const testing::WithThreads with(1);  // many small products: threads would mostly wait
-  for (const auto& d : distributions()) {
+  for (const Distribution& d : distributions()) {
     for (const char* const text : {kHalf, kFloor, kTruncate, kSymmetric}) {
       const auto convention = parse_convention(text);
       for (const double cover : {0.8, 0.99, 1.0}) {
@@ -291,9 +291,9 @@ TEST(PredictErrors, AgreesWithProductsOfRealMatricesFromTheirMoments) {
             expected.add(predicted.expected / product.expected - 1);
           }
           EXPECT_NEAR(truth.value(), 0, 4 * truth.standard_error() + 0.005)
-              << d.name << ", " << text << ", cover " << cover << ", " << bits << " bits";
+              << d.name() << ", " << text << ", cover " << cover << ", " << bits << " bits";
           EXPECT_NEAR(expected.value(), 0, 4 * expected.standard_error() + 0.005)
-              << d.name << ", " << text << ", cover " << cover << ", " << bits << " bits";
+              << d.name() << ", " << text << ", cover " << cover << ", " << bits << " bits";
         }
       }
     }

@@ -344,8 +344,9 @@ void add_study_command(CLI::App& app) {
   auto options = std::make_shared<StudyOptions>();
   auto& spec = options->spec;
   std::string known;
-  for (const auto& each : distributions()) {
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", each.name);
+  for (const auto& family : distribution_families()) {
+    known += fmt::format("{}{}{}{}", known.empty() ? "" : ", ", family.word,
+                         family.argument.empty() ? "" : "=", family.argument);
   }
   std::vector<CLI::Option*> axes;
   const auto axis = [&](CLI::Option* option) {

@@ -24,7 +24,7 @@ struct StudySpec {
   std::vector<std::string> schemes = {};
   std::uint64_t seed = 0;
   int repeat = 1;                  ///< seeds seed … seed + repeat − 1
-  std::string generator = "auto";  ///< report, counter, or auto: report up to size 3000
+  std::string generator = "auto";  ///< report, counter, or auto: report up to 3000 where it can
   /// The user's own matrices in place of distributions and sizes; digests bind a run to their
   /// contents.
   std::string file_a = {}, file_b = {};

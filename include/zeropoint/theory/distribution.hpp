@@ -1,36 +1,69 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "zeropoint/core/matrix.hpp"
 #include "zeropoint/core/random.hpp"
+#include "zeropoint/quantize/granularity.hpp"
 
 namespace zeropoint {
 
-/// A distribution of matrix entries: how to draw it, and the functions that predictions need.
-/// One file and one row in distribution_list.cpp.
-struct Distribution {
-  std::string_view name;
-  std::string_view title;
-  /// Fills `out` from the report's stream exactly as its code did (consuming its draws).
-  void (*fill_report)(ReportStream& stream, std::span<float> out);
-  /// Elements first … first + out.size() − 1 of a counter stream; `first` is a multiple of 4.
-  void (*fill_counter)(const CounterStream& stream, std::size_t first, std::span<float> out);
+/// A distribution of matrix entries: how to draw it, and the functions that predictions and limits
+/// need. A family with its parameters set; one file and one row in distribution_list.cpp.
+class Distribution {
+ public:
+  Distribution(std::string name, std::string title)
+      : name_(std::move(name)), title_(std::move(title)) {}
+  virtual ~Distribution() = default;
+  Distribution(const Distribution&) = delete;
+  Distribution& operator=(const Distribution&) = delete;
+
+  /// As distribution() reads it, with every parameter: "normal".
+  const std::string& name() const { return name_; }
+  const std::string& title() const { return title_; }
+
+  // One entry.
+  /// The density at x; infinite where it is.
+  virtual double pdf(double x) const = 0;
   /// P(X ≤ x).
-  double (*cdf)(double x);
+  virtual double cdf(double x) const = 0;
   /// E[X; X ≤ x], the partial first moment.
-  double (*partial_mean)(double x);
+  virtual double partial_mean(double x) const = 0;
   /// E[X²; X ≤ x], the partial second moment.
-  double (*partial_square)(double x);
-  /// The inverse of cdf.
-  double (*quantile)(double p);
-  /// Expected order statistic of rank r (0-based, may be fractional) among n draws.
-  double (*expected_order_statistic)(double r, double n);
-  /// The covariance of those of ranks r ≤ s; with r = s, the variance.
-  double (*order_statistic_covariance)(double r, double s, double n);
+  virtual double partial_square(double x) const = 0;
+  /// The inverse of cdf; at 0 and 1 the ends of the support.
+  virtual double quantile(double p) const = 0;
+  /// Expected order statistic of rank r (0-based, may be fractional) among n independent draws.
+  /// Unless a family knows better, by Blom's approximation.
+  virtual double expected_order_statistic(double r, double n) const;
+  /// The covariance of those of ranks r ≤ s; with r = s, the variance. Unless a family knows
+  /// better, to first order.
+  virtual double order_statistic_covariance(double r, double s, double n) const;
+
+  // Draws.
+  /// Whether the entries of a matrix are independent, as predictions take them.
+  virtual bool is_independent() const { return true; }
+  /// Whether the report's generator draws it.
+  virtual bool has_report_stream() const { return false; }
+  /// Fills `out` from the report's stream exactly as its code did (consuming its draws). Throws
+  /// InputError if there is no such code.
+  virtual void fill_report(ReportStream& stream, std::span<float> out) const;
+  /// Elements first … first + out.size() − 1 of a counter stream; `first` is a multiple of 4.
+  virtual void fill_counter(const CounterStream& stream, std::size_t first,
+                            std::span<float> out) const = 0;
+  /// A whole operand, row-major. Unless a family has a structure that spans a matrix, its elements
+  /// are those of fill_counter(), on all threads.
+  virtual void draw(const CounterStream& stream, Role role, Matrix<float>& out) const;
+
+ private:
+  std::string name_, title_;
 };
 
 /// A sample of `count` draws and the ranks (0-based, fractional) whose order statistics bound the
@@ -46,9 +79,22 @@ struct SampleRange {
       : count(draws), lower_rank(lower), upper_rank(upper) {}
 };
 
-std::span<const Distribution> distributions();
+/// A family: one row of the list in distribution_list.cpp.
+struct DistributionFamily {
+  std::string_view word;      ///< "normal"
+  std::string_view argument;  ///< "NU", "FRACTIONxFACTOR", or empty
+  std::string_view title;
+  /// `argument` is what follows "word="; empty if nothing does, for the family's own choice. Throws
+  /// InputError saying what was expected.
+  std::unique_ptr<const Distribution> (*make)(std::string_view argument);
+};
+std::span<const DistributionFamily> distribution_families();
 
-/// Throws InputError naming the known ones.
+/// One of each family, with the parameters that it chooses itself.
+std::span<const std::reference_wrapper<const Distribution>> distributions();
+
+/// "normal", "word=argument". Lives as long as the program. Throws InputError naming the nearest
+/// family.
 const Distribution& distribution(std::string_view name);
 
 /// Which generator fills a matrix.
