@@ -16,6 +16,7 @@
 
 #include "report/embedded.hpp"
 #include "report/html.hpp"
+#include "report/page_accumulators.hpp"
 #include "report/page_schemes.hpp"
 #include "report/page_tables.hpp"
 
@@ -65,10 +66,18 @@ std::string file_name(std::string_view path) {
   return std::string(slash == path.npos ? path : path.substr(slash + 1));
 }
 
-constexpr std::string_view kNoClaims =
-    "<p class=\"note\">The report's claims are about its own experiment, whose product is "
-    "quantized "
-    "once more; this run compares schemes, and answers none of them.</p>";
+/// Why a run answers none of the claims; empty if it is one that can.
+std::string_view no_claims(const std::vector<StudyRow>& rows) {
+  if (page::has_schemes(rows)) {
+    return "<p class=\"note\">The report’s claims are about its own experiment, whose product is "
+           "quantized once more; this run compares schemes, and answers none of them.</p>";
+  }
+  if (page::has_accumulators(rows)) {
+    return "<p class=\"note\">The report’s claims are about exact sums; this run compares "
+           "accumulators, and answers none of them.</p>";
+  }
+  return "";
+}
 
 /// "2024-05-01T12:00:00Z" as "2024-05-01 12:00:00 UTC"; anything else as it is.
 std::string readable_time(std::string text) {
@@ -98,6 +107,7 @@ std::string lede(const StudySpec& spec) {
                        listed(spec.covers), listed(spec.bits),
                        spec.conventions.size() == 1 ? "convention" : "conventions",
                        listed(spec.conventions));
+  if (!spec.accumulators.empty()) out += fmt::format("; sums in {}", listed(spec.accumulators));
   if (spec.from_files()) return out + ".";
   out += spec.repeat > 1 ? fmt::format("; seeds {} to {}.", spec.seed,
                                        spec.seed + static_cast<std::uint64_t>(spec.repeat) - 1)
@@ -214,7 +224,9 @@ std::string claims_html(const std::vector<ClaimVerdict>& claims,
 std::string tally(const std::vector<ClaimVerdict>& claims) {
   std::map<Verdict, std::size_t> counts;
   for (const ClaimVerdict& claim : claims) ++counts[claim.verdict];
-  std::string out = "<p class=\"tally\">";
+  std::string out =
+      "<p class=\"note\">Each verdict follows from the rows below by the rule that stands under "
+      "it.</p>\n<p class=\"tally\">";
   for (const auto& [verdict, count] : counts) {
     out += fmt::format("<span class=\"count\">{} × {}</span> ", count, badge_html(verdict));
   }
@@ -301,6 +313,11 @@ std::string to_page(const Run& run) {
   const std::vector<StudyRow> rows = run.table();
   const std::vector<ClaimVerdict> claims = judge_claims(rows);
   const bool of_schemes = page::has_schemes(rows);
+  const std::string_view no_claim = no_claims(rows);
+  const bool is_plain = no_claim.empty();
+  std::string figures = of_schemes                     ? page::scheme_figures(rows)
+                        : page::has_accumulators(rows) ? page::accumulator_figures(rows)
+                                                       : figures_html(rows);
   return fill(join(embedded::page_html()),
               {{"version", escape(run.version)},
                {"title", escape(heading(run.spec)) + " – zeropoint"},
@@ -309,12 +326,12 @@ std::string to_page(const Run& run) {
                {"lede", escape(lede(run.spec))},
                {"banner", banner(run)},
                {"facts", facts(run)},
-               {"tally", of_schemes ? std::string(kNoClaims) : tally(claims)},
-               {"claims", of_schemes ? "" : claims_html(claims, rows)},
-               {"figures", of_schemes ? page::scheme_figures(rows) : figures_html(rows)},
+               {"tally", is_plain ? tally(claims) : std::string(no_claim)},
+               {"claims", is_plain ? claims_html(claims, rows) : ""},
+               {"figures", std::move(figures)},
                {"tables", of_schemes ? page::scheme_tables(rows) : page::tables(rows)},
                {"settings", page::settings(run.spec, rows)},
-               {"scripts", of_schemes ? "" : scripts(rows)}});
+               {"scripts", is_plain ? scripts(rows) : ""}});
 }
 
 }  // namespace zeropoint

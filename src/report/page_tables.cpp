@@ -79,6 +79,10 @@ std::vector<Column> coordinates(const std::vector<StudyRow>& rows,
                 [](const StudyRow& r) { return fmt::format("{}", r.bits); });
   unless_shared("convention", "convention of quantization",
                 [](const StudyRow& r) { return r.convention; });
+  if (std::ranges::any_of(rows, [](const StudyRow& r) { return !r.accumulator.empty(); })) {
+    unless_shared("accumulator", "what sums of products are held in",
+                  [](const StudyRow& r) { return r.accumulator; });
+  }
   if (seeds) {
     unless_shared("seed", "seed of the generator",
                   [](const StudyRow& r) { return fmt::format("{}", r.seed); });
@@ -336,6 +340,7 @@ std::string settings(const StudySpec& spec, const std::vector<StudyRow>& rows) {
   } else {
     item("schemes", joined(spec.schemes));
   }
+  item("accumulators", joined(spec.accumulators));
   if (!spec.from_files()) {
     item("first seed", fmt::format("{}", spec.seed));
     item("seeds", fmt::format("{}", spec.repeat));

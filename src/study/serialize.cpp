@@ -65,6 +65,7 @@ ordered_json to_json(const StudyRow& row) {
     json["effective_bits_a"] = row.effective_bits_a;
     json["effective_bits_b"] = row.effective_bits_b;
   }
+  if (!row.accumulator.empty()) json["accumulator"] = row.accumulator;
   json["seed"] = row.seed;
   json["generator"] = row.generator;
   put(json, row.error, "", "");
@@ -111,6 +112,7 @@ StudyRow row_from_json(const ordered_json& json) {
   row.bits = json.at("bits");
   row.convention = json.at("convention");
   row.scheme = json.value("scheme", "");
+  row.accumulator = json.value("accumulator", "");
   row.effective_bits_a = json.value("effective_bits_a", 0.0);
   row.effective_bits_b = json.value("effective_bits_b", 0.0);
   row.seed = json.at("seed");
@@ -145,6 +147,7 @@ ordered_json to_json(const StudySpec& spec) {
   json["bits"] = spec.bits;
   json["conventions"] = spec.conventions;
   if (!spec.schemes.empty()) json["schemes"] = spec.schemes;
+  if (!spec.accumulators.empty()) json["accumulators"] = spec.accumulators;
   json["seed"] = spec.seed;
   json["repeat"] = spec.repeat;
   json["generator"] = spec.generator;
@@ -163,6 +166,7 @@ StudySpec spec_from_json(const ordered_json& json) {
   json.at("bits").get_to(spec.bits);
   json.at("conventions").get_to(spec.conventions);
   spec.schemes = json.value("schemes", std::vector<std::string>());
+  spec.accumulators = json.value("accumulators", std::vector<std::string>());
   json.at("seed").get_to(spec.seed);
   json.at("repeat").get_to(spec.repeat);
   json.at("generator").get_to(spec.generator);

@@ -31,6 +31,7 @@ struct StudyRow {
   /// Of a row of --schemes, "A x B" in full, else empty. Such a row's product stays float32: it has
   /// the ground-truth error alone (the others are infinite), and no range, output or published row.
   std::string scheme;
+  std::string accumulator;  ///< what sums of products were held in; empty: they were exact
   double effective_bits_a = 0, effective_bits_b = 0;  ///< of a row of --schemes
   std::uint64_t seed = 0;
   std::string generator;  ///< "report", "counter" or "file"
