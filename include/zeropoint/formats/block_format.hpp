@@ -57,6 +57,11 @@ struct BlockFormat {
   bool (*fast_encode)(const float* x, std::size_t count, const BlockOptions& options,
                       float tensor_scale, std::uint8_t* blocks);
   bool (*fast_decode)(const std::uint8_t* blocks, std::size_t count, float tensor_scale, float* x);
+  /// The largest magnitude of a block whose scale is exactly 1 by the floor rule; in formats that
+  /// store a minimum, the width of one that begins at 0. What storing a scale costs is measured
+  /// against blocks brought to it (ledger.hpp). 0: a scale is chosen in another way.
+  float full_reach = 0;
+  bool has_minimum = false;
 };
 
 std::span<const BlockFormat> block_formats();
