@@ -17,6 +17,7 @@
 #include "report/embedded.hpp"
 #include "report/html.hpp"
 #include "report/page_accumulators.hpp"
+#include "report/page_ledger.hpp"
 #include "report/page_schemes.hpp"
 #include "report/page_tables.hpp"
 
@@ -241,14 +242,19 @@ std::string figure(int number, std::string_view title) {
       number, title);
 }
 
-std::string figures_html(const std::vector<StudyRow>& rows) {
+std::string figures_html(const std::vector<StudyRow>& rows, int& number) {
   if (rows.empty())
     return "<p class=\"note\">No row is finished yet: there is nothing to draw.</p>";
+  // In this order: the script knows them by their numbers.
+  std::string figures;
+  for (const auto* title : {"Error against matrix size.", "Error against coverage.",
+                            "Scale of the output against matrix size."}) {
+    figures += figure(number++, title);
+  }
   return "<p class=\"note no-script\">The figures are drawn by a script in this page, which does "
          "not run here. Every number that they would show stands in the table of rows.</p>\n"
          "<div id=\"controls\" class=\"controls\" hidden></div>\n" +
-         figure(1, "Error against matrix size.") + figure(2, "Error against coverage.") +
-         figure(3, "Scale of the output against matrix size.");
+         figures;
 }
 
 json statistic(const Statistic& s) { return {s.mean, s.standard_error}; }
@@ -315,9 +321,11 @@ std::string to_page(const Run& run) {
   const bool of_schemes = page::has_schemes(rows);
   const std::string_view no_claim = no_claims(rows);
   const bool is_plain = no_claim.empty();
-  std::string figures = of_schemes                     ? page::scheme_figures(rows)
-                        : page::has_accumulators(rows) ? page::accumulator_figures(rows)
-                                                       : figures_html(rows);
+  int number = 1;
+  std::string figures = of_schemes                     ? page::scheme_figures(rows, number)
+                        : page::has_accumulators(rows) ? page::accumulator_figures(rows, number)
+                                                       : figures_html(rows, number);
+  figures += page::ledger_figures(rows, number);
   return fill(join(embedded::page_html()),
               {{"version", escape(run.version)},
                {"title", escape(heading(run.spec)) + " – zeropoint"},

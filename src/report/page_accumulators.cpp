@@ -9,7 +9,7 @@
 
 #include "zeropoint/study/study.hpp"
 
-#include "report/html.hpp"
+#include "report/figure.hpp"
 #include "report/plot.hpp"
 
 namespace zeropoint::page {
@@ -18,7 +18,7 @@ bool has_accumulators(const std::vector<StudyRow>& rows) {
   return !rows.empty() && !rows.front().accumulator.empty();
 }
 
-std::string accumulator_figures(const std::vector<StudyRow>& rows) {
+std::string accumulator_figures(const std::vector<StudyRow>& rows, int& number) {
   std::set<double> covers;
   std::vector<std::string> accumulators;
   for (const auto& row : rows) {
@@ -55,16 +55,12 @@ std::string accumulator_figures(const std::vector<StudyRow>& rows) {
       "<p class=\"note\">An error near 1 is that of an output that has nothing to do with the true "
       "product, an output of zeros, say: no coverage makes room in a sum that does not fit. Sums "
       "that became infinite are not drawn.</p>\n";
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    auto& series = figures[order[i]];
+  for (const auto& title : order) {
+    auto& series = figures[title];
     for (auto& each : series) std::ranges::sort(each.points, {}, &plot::Point::x);
-    out += fmt::format(
-        "<figure class=\"static\" id=\"figure-{0}\">\n<figcaption><b>Figure {0}.</b> <span "
-        "class=\"figure-title\">Error against coverage, by what sums are held in: "
-        "{1}.</span></figcaption>\n{2}</figure>\n",
-        i + 1, html::escape(order[i]),
-        plot::chart("Ground-truth error against coverage, a line for each accumulator", x,
-                    {"ground-truth error", true}, series));
+    out += figure(number++, "Error against coverage, by what sums are held in: " + title,
+                  plot::chart("Ground-truth error against coverage, a line for each accumulator", x,
+                              {"ground-truth error", true}, series));
   }
   return out;
 }

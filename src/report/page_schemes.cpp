@@ -12,23 +12,14 @@
 #include "zeropoint/quantize/scheme.hpp"
 #include "zeropoint/study/study.hpp"
 
+#include "report/figure.hpp"
 #include "report/html.hpp"
 #include "report/plot.hpp"
 
 namespace zeropoint::page {
 namespace {
 
-using html::escape;
 using html::Value;
-
-std::string size_of(const StudyRow& row) {
-  return row.square() ? fmt::format("{}", row.n) : fmt::format("{}×{}×{}", row.m, row.k, row.n);
-}
-
-std::string name_of(const StudyRow& row) {
-  const auto scheme = short_form(parse_scheme_pair(row.scheme));
-  return row.accumulator.empty() ? scheme : scheme + " in " + row.accumulator;
-}
 
 double bits_of(const StudyRow& row) { return (row.effective_bits_a + row.effective_bits_b) / 2; }
 double decibels(double error) { return -20 * std::log10(error); }
@@ -39,30 +30,26 @@ bool has_schemes(const std::vector<StudyRow>& rows) {
   return !rows.empty() && !rows.front().scheme.empty();
 }
 
-std::string scheme_figures(const std::vector<StudyRow>& rows) {
+std::string scheme_figures(const std::vector<StudyRow>& rows, int& number) {
   std::map<std::string, plot::Series> plots;
   std::vector<std::string> order;
   for (const auto& group : summarize(rows)) {
     const auto& row = rows[group.first_row];
     const double error = group.error.ground_truth.mean;
     if (!(error > 0) || !std::isfinite(error)) continue;  // no distance to draw
-    const auto title = fmt::format("{}, size {}", row.distribution, size_of(row));
+    const auto title = data_and_size(row);
     if (!plots.contains(title)) {
       order.push_back(title);
       plots[title] = {"", plot::Mark::labelled, 0, {}};
     }
-    plots[title].points.push_back({bits_of(row), decibels(error), name_of(row)});
+    plots[title].points.push_back({bits_of(row), decibels(error), row_name(row)});
   }
   std::string out;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    out += fmt::format(
-        "<figure class=\"static\" id=\"figure-{0}\">\n<figcaption><b>Figure {0}.</b> <span "
-        "class=\"figure-title\">What each scheme keeps of the product: {1}.</span>"
-        "</figcaption>\n{2}</figure>\n",
-        i + 1, escape(order[i]),
-        plot::chart("Signal to noise of the product against bits a value",
-                    {"bits a value, scales and zero points included (mean of A and B)"},
-                    {"signal to noise of A·B, dB"}, {plots[order[i]]}));
+  for (const auto& title : order) {
+    out += figure(number++, "What each scheme keeps of the product: " + title,
+                  plot::chart("Signal to noise of the product against bits a value",
+                              {"bits a value, scales and zero points included (mean of A and B)"},
+                              {"signal to noise of A·B, dB"}, {plots[title]}));
   }
   return out.empty() ? "<p class=\"note\">No scheme has an error to draw.</p>\n" : out;
 }

@@ -11,6 +11,7 @@
 
 #include "zeropoint/core/error.hpp"
 
+#include "report/figure.hpp"
 #include "report/html.hpp"
 
 namespace zeropoint::page {
@@ -31,11 +32,6 @@ constexpr const char* kScaleY = "<i>s</i><sub>Y</sub>";
 constexpr const char* kZeroA = "<i>z</i><sub>A</sub>";
 constexpr const char* kZeroB = "<i>z</i><sub>B</sub>";
 constexpr const char* kZeroY = "<i>z</i><sub>Y</sub>";
-
-std::string size_of(const StudyRow& row) {
-  if (row.square()) return fmt::format("{}", row.n);
-  return fmt::format("{}×{}×{}", row.m, row.k, row.n);
-}
 
 Value optional(const std::optional<double>& value) { return value ? Value(*value) : Value(); }
 

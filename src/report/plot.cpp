@@ -139,6 +139,12 @@ void place(std::vector<Label>& labels) {
     if (label.text_x + width > kRight + 12) label.text_x = label.x - 8 - width;
     const auto is_free = [&](double y) {
       if (y < kTop + 8 || y > kBottom - 2) return false;
+      if (std::ranges::any_of(labels, [&](const Label& other) {
+            return other.x > label.text_x - 5 && other.x < label.text_x + width + 5 &&
+                   std::abs(other.y + 4 - y) < 9 && &other != &label;
+          })) {
+        return false;
+      }
       return std::ranges::none_of(
           labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(i), [&](const Label& other) {
             const double its = kCharacter * static_cast<double>(other.text.size());

@@ -200,6 +200,34 @@ class Predictions {
   std::map<Key, Prediction> known_;
 };
 
+// Sums relative to what they are errors of.
+TensorLedger relative(TensorLedger ledger) {
+  if (!(ledger.energy > 0)) return ledger;
+  for (double* part : {&ledger.clipping, &ledger.rounding, &ledger.zero_point, &ledger.stored_scale,
+                       &ledger.error}) {
+    *part /= ledger.energy;
+  }
+  ledger.energy = 1;
+  return ledger;
+}
+
+RowLedger make_ledger(const Operands& operands, const QTensor& a, const QTensor& b,
+                      std::optional<Range> range_a, std::optional<Range> range_b,
+                      const Matrix<float>& product, const Matrix<float>* output) {
+  RowLedger ledger{relative(tensor_ledger(operands.a->view(), a, range_a)),
+                   relative(tensor_ledger(operands.b->view(), b, range_b)),
+                   product_ledger(*operands.a, *operands.b, operands.y, a, b, product, output)};
+  auto& whole = ledger.product;
+  if (whole.energy > 0) {
+    for (auto& row : whole.inner) {
+      for (double& part : row) part /= whole.energy;
+    }
+    whole.error /= whole.energy;
+    whole.energy = 1;
+  }
+  return ledger;
+}
+
 StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a, Range range_b,
                   Range range_y, Predictions& predictions) {
   const Stopwatch whole;
@@ -257,6 +285,13 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.seconds_float_product = operands.seconds_float_product;
   row.seconds_quantized_product = seconds_quantized_product;
   if (cell.accumulator.empty()) row.published = published(cell);
+  if (cell.ledger) {
+    const Matrix<float> real = cell.accumulator.empty()
+                                   ? multiply(a, b)
+                                   : multiply(a, b, parse_accumulator(cell.accumulator));
+    const Matrix<float> output = product.dequantized();
+    row.ledger = make_ledger(operands, a, b, range_a, range_b, real, &output);
+  }
   row.seconds = whole.seconds();
   return row;
 }
@@ -316,6 +351,7 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
     row.predicted_ground_truth = std::sqrt(std::max(squared, 0.0));
   row.excess_kurtosis_y = operands.excess_kurtosis;
   row.seconds_float_product = operands.seconds_float_product;
+  row.ledger = make_ledger(operands, a, b, std::nullopt, std::nullopt, product, nullptr);
   row.seconds = whole.seconds();
   return row;
 }

@@ -164,12 +164,14 @@ std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
     for (const auto& scheme : spec.schemes) {
       const auto pair = parse_scheme_pair(scheme);
       cell.scheme = scheme;
+      cell.ledger = true;
       cell.convention = pair.a.convention.preset;
       cell.bits = pair.a.format.bits;
       cell.cover = 1;
       add(cell);
     }
     if (!spec.schemes.empty()) return;
+    cell.ledger = spec.ledger;
     for (const auto& convention : spec.conventions) {
       for (const int bits : spec.bits) {
         for (const double cover : spec.covers) {
@@ -202,6 +204,8 @@ double required_memory(const std::vector<StudyCell>& cells) {
     const auto m = static_cast<double>(cell.m);
     const auto k = static_cast<double>(cell.k);
     const auto n = static_cast<double>(cell.n);
+    // Differences of the operands and three products.
+    const double ledger = cell.ledger ? 4 * (4 * (m * k + k * n) + 3 * m * n) : 0;
     const double code = cell.bits <= 8 ? 1 : 2;
     const double floats = 4 * (m * k + k * n + m * n);
     const double codes = code * (m * k + k * n + 2 * m * n);
@@ -214,7 +218,8 @@ double required_memory(const std::vector<StudyCell>& cells) {
     // An accumulator's sums in double, the real operands, and its own scratch memory.
     const double sums =
         cell.accumulator.empty() ? 0 : 8 * m * n + 4 * (m * k + k * n) + std::max(0x1p26, 512 * k);
-    most = std::max(most, floats + std::max(codes + packed_b + row_blocks + sums, counters));
+    most =
+        std::max(most, floats + ledger + std::max(codes + packed_b + row_blocks + sums, counters));
   }
   return most;
 }
@@ -239,7 +244,8 @@ double cost(const StudyCell& cell) {
   // nothing.
   // An accumulator that rounds or saturates takes every product by itself.
   const double product = m * k * n / (cell.accumulator.empty() ? 100 : 4);
-  return 3e6 + m * k + k * n + m * n + product;
+  const double ledger = cell.ledger ? 3 * m * k * n / 30 + 10 * (m * k + k * n) : 0;
+  return 3e6 + m * k + k * n + m * n + product + ledger;
 }
 
 std::string digest(const Matrix<float>& matrix) {

@@ -220,6 +220,32 @@ TEST(Study, ComparesAccumulators) {
   }
 }
 
+// A ledger's parts are the row's own error squared, of the report's rows and of schemes.
+TEST(Study, LedgersAddUpToTheRowsErrors) {
+  StudySpec spec;
+  spec.sizes = {60};
+  spec.covers = {0.9, 1};
+  spec.ledger = true;
+  auto rows = run(spec);
+  spec.schemes = {"int4:sym:group=8 x mxfp4", "nf4:group=10", "int8"};
+  for (const auto& row : run(spec)) rows.push_back(row);
+  ASSERT_EQ(rows.size(), 10U);
+  for (const auto& row : rows) {
+    ASSERT_TRUE(row.ledger);
+    const auto& product = row.ledger->product;
+    const double squared = std::pow(row.error_float64.ground_truth, 2);
+    // Differences of float32 numbers that were taken in float32 here, in double there.
+    EXPECT_NEAR(product.sum(), squared, 1e-6 * squared);
+    EXPECT_NEAR(product.sum(), product.error, 1e-9 * product.error);
+    EXPECT_NEAR(row.ledger->a.sum(), row.ledger->a.error, 1e-9 * row.ledger->a.error);
+    EXPECT_EQ(product.part(ProductPart::output) == 0, !row.scheme.empty());
+    EXPECT_EQ(without_seconds(row_from_json(to_json(row))), without_seconds(row));
+  }
+  spec.schemes.clear();
+  spec.ledger = false;
+  EXPECT_FALSE(run(spec).front().ledger);
+}
+
 TEST(Study, RefusesIntegerSumsOfOtherFormats) {
   EXPECT_EQ(refusal({.schemes = {"int8 x int4:group=32"}, .accumulators = {"int16-wrap"}}),
             "accepted");

@@ -386,6 +386,8 @@ void add_study_command(CLI::App& app) {
                                     "{} (all sums exact)",
                                     fmt::join(accumulator_words(), ", "), fmt::join(orders, ", "))))
       ->type_name("ACC,...");
+  axis(verb->add_flag("--ledger", spec.ledger,
+                      "Where each error comes from, part by part; schemes have it anyway"));
   auto* seed = axis(verb->add_option("--seed", options->seed, "Seed of the random matrices (0)"))
                    ->check(given())
                    ->type_name("N");

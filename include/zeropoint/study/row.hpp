@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "zeropoint/quantize/ledger.hpp"
 #include "zeropoint/quantize/params.hpp"
 
 namespace zeropoint {
@@ -19,6 +20,13 @@ struct StudyErrors {
 struct PublishedRow {
   StudyErrors error;
   QuantParams a, b, y;
+};
+
+/// Where a row's squared error comes from. Sums over A are relative to ‖A‖², so that their `energy`
+/// is 1; over B and Y likewise, so that the product's parts add up to the error squared.
+struct RowLedger {
+  TensorLedger a, b;
+  ProductLedger product;
 };
 
 /// One finished cell of a study.
@@ -47,6 +55,7 @@ struct StudyRow {
   double seconds = 0;                ///< the whole cell
   double seconds_float_product = 0;  ///< the float32 product that is the ground truth
   double seconds_quantized_product = 0;  ///< quantizing A and B, and the int8 product
+  std::optional<RowLedger> ledger;
   std::optional<PublishedRow> published;
 
   bool square() const { return m == k && k == n; }

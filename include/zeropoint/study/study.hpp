@@ -25,6 +25,9 @@ struct StudySpec {
   /// What sums of products are held in ("int16-wrap", "fp16:pairwise"): a row for each. Without
   /// any, sums are exact.
   std::vector<std::string> accumulators = {};
+  /// Ledgers beside the report's rows, too; schemes always have one. Takes three more products a
+  /// row.
+  bool ledger = false;
   std::uint64_t seed = 0;
   int repeat = 1;                  ///< seeds seed … seed + repeat − 1
   std::string generator = "auto";  ///< report, counter, or auto: report up to 3000 where it can
@@ -48,6 +51,7 @@ struct StudyCell {
   double cover;
   std::string scheme = {};
   std::string accumulator = {};
+  bool ledger = false;
 };
 
 /// Checks every axis and brings conventions and schemes into their printed form. Throws InputError.
