@@ -57,6 +57,11 @@ struct BlockFormat {
   bool (*fast_encode)(const float* x, std::size_t count, const BlockOptions& options,
                       float tensor_scale, std::uint8_t* blocks);
   bool (*fast_decode)(const std::uint8_t* blocks, std::size_t count, float tensor_scale, float* x);
+  /// Values are coded together: a code's number depends on its neighbours, the numbers read back
+  /// are near, as a whole, but need not be their own codes; and a row that ends within a block is
+  /// filled up with its own values over again, so that the block's scale is theirs.
+  bool is_joint = false;
+  bool is_slow = false;  ///< encoding takes microseconds a value
 };
 
 std::span<const BlockFormat> block_formats();
