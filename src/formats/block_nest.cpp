@@ -167,9 +167,10 @@ NestPoint nest_point(const float* y, int bits, float beta) {
 void encode_nest(int bits, NestSearch search, const float* x, std::size_t count,
                  std::uint8_t* out) {
   const std::size_t bytes = nest_bytes(bits);
-  // What the coarsest β reaches at least: half of the shortest vector of q·E8.
+  // How far the coarsest β reaches: q times something from 0.71, half of the shortest vector, to 1,
+  // E8's covering radius.
   const float coarsest = std::abs(kBetas[static_cast<std::size_t>(bits - 2)][kNestBetas - 1]);
-  const float reach = static_cast<float>(1 << bits) * coarsest * std::sqrt(0.5F);
+  const float reach = 0.85F * static_cast<float>(1 << bits) * coarsest;
   NestBlock block;
   float values[kNestBlock];
   for (; count > 0; count -= kNestBlock, x += kNestBlock, out += bytes) {

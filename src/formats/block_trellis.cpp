@@ -162,6 +162,18 @@ class Ring {
   std::int16_t factors_[kTrellisBlock];
 };
 
+// Of each state the bits that the next has no more.
+void put_states(const std::uint32_t* states, int bits, std::uint8_t* out) {
+  std::fill_n(out, kTrellisBlock * static_cast<std::size_t>(bits) / 8, std::uint8_t{0});
+  for (std::size_t i = 0; i < kTrellisBlock; ++i) {
+    const std::uint32_t first = states[i] & ((1U << bits) - 1);
+    const std::size_t at = i * static_cast<std::size_t>(bits);
+    const std::uint32_t moved = first << (at % 8);
+    out[at / 8] = static_cast<std::uint8_t>(out[at / 8] | moved);
+    if (moved > 0xFF) out[1 + at / 8] = static_cast<std::uint8_t>(moved >> 8);
+  }
+}
+
 template <int kBits>
 void decode_plainly(const std::uint8_t* in, std::size_t count, float, float* x) {
   const auto& pairs = pairs_of<kBits>();
@@ -197,7 +209,8 @@ void encode_trellis(int bits, TrellisSearch search, const float* x, std::size_t 
   // The scale to search with, by the root mean square: of 0.97 to 1.1, those of least error for
   // normal values. More bits leave less error, of which what is beyond the largest values is more.
   constexpr double kScales[] = {1.0, 1.05, 1.08};
-  const double scale = kScales[bits - 2];
+  const double start = kScales[bits - 2];
+  constexpr double kReach = 3.4;  // about the largest value
   Ring ring(bits, search);
   const TrellisPair* const pairs = trellis_pairs(bits);
   const std::size_t bytes = trellis_bytes(bits);
@@ -205,19 +218,23 @@ void encode_trellis(int bits, TrellisSearch search, const float* x, std::size_t 
   float values[kTrellisBlock];
   for (; count > 0; count -= kTrellisBlock, x += kTrellisBlock, out += bytes) {
     std::fill_n(out, bytes, std::uint8_t{0});
-    const std::uint32_t first = scale_code(root_mean_square(x, kTrellisBlock) * scale);
-    if (first == 0) continue;
-    ring.find(x, scale_number(first), states);
-    for (std::size_t i = 0; i < kTrellisBlock; ++i) {
-      values[i] = static_cast<float>(pairs[states[i]].value) * (1 / kTrellisUnit);
-    }
-    put_scale(fitted(x, values, kTrellisBlock).scale, out);
-    for (std::size_t i = 0; i < kTrellisBlock; ++i) {
-      const std::uint32_t symbol = states[i] & ((1U << bits) - 1);
-      const std::size_t at = i * static_cast<std::size_t>(bits);
-      const std::uint32_t moved = symbol << (at % 8);
-      out[2 + at / 8] = static_cast<std::uint8_t>(out[2 + at / 8] | moved);
-      if (moved > 0xFF) out[3 + at / 8] = static_cast<std::uint8_t>(moved >> 8);
+    float largest = 0;
+    for (std::size_t i = 0; i < kTrellisBlock; ++i) largest = std::max(largest, std::abs(x[i]));
+    double least = std::numeric_limits<double>::infinity();
+    // A block with numbers far beyond its root mean square may want a larger scale.
+    for (double wanted = root_mean_square(x, kTrellisBlock) * start;; wanted *= 1.4) {
+      const std::uint32_t scale = scale_code(wanted);
+      if (scale == 0) break;
+      ring.find(x, scale_number(scale), states);
+      for (std::size_t i = 0; i < kTrellisBlock; ++i) {
+        values[i] = static_cast<float>(pairs[states[i]].value) * (1 / kTrellisUnit);
+      }
+      const Fit fit = fitted(x, values, kTrellisBlock);
+      if (!(fit.error < least)) break;
+      least = fit.error;
+      put_scale(fit.scale, out);
+      put_states(states, bits, out + 2);
+      if (wanted * kReach >= largest || wanted > kLargestScale) break;
     }
   }
 }

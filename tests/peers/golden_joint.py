@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 BLOCK = 512
-BETAS = {2: (0.73, -0.9, 1.1, -1.44), 3: (0.375, -0.475, 0.57, -0.7), 4: (0.19, -0.24, 0.29, -0.39)}
+BETAS = {2: (0.72, -0.9, 1.1, -1.4), 3: (0.38, 0.48, -0.57, 0.72), 4: (0.195, 0.245, -0.295, 0.38)}
 SHRINKS = (1, 0.95, 0.9, 0.85, 0.8, 0.75)
 STATE_BITS = 13
 UNIT = np.float32(1024)
@@ -100,7 +100,7 @@ def nest_encoded(x, bits):
             least = error
             head = np.array([fit & 0xFF, fit >> 8], np.uint8)
             result = np.concatenate([head, packed(which, 2), packed(np.concatenate(codes), bits)])
-        if wanted * 2**bits * abs(BETAS[bits][3]) * np.sqrt(0.5) >= longest:
+        if wanted * 2**bits * abs(BETAS[bits][3]) * 0.85 >= longest:
             return result
         wanted *= 1.5
 
