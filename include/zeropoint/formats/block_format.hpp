@@ -62,6 +62,11 @@ struct BlockFormat {
   /// against blocks brought to it (ledger.hpp). 0: a scale is chosen in another way.
   float full_reach = 0;
   bool has_minimum = false;
+  /// Values are coded together: a code's number depends on its neighbours, the numbers read back
+  /// are near, as a whole, but need not be their own codes; and a row that ends within a block is
+  /// filled up with its own values over again, so that the block's scale is theirs.
+  bool is_joint = false;
+  bool is_slow = false;  ///< encoding takes microseconds a value
 };
 
 std::span<const BlockFormat> block_formats();
