@@ -49,3 +49,6 @@
 #include "zeropoint/theory/distribution.hpp"
 #include "zeropoint/theory/moments.hpp"
 #include "zeropoint/theory/product_error.hpp"
+#include "zeropoint/transforms/hadamard.hpp"
+#include "zeropoint/transforms/smoothing.hpp"
+#include "zeropoint/transforms/transform.hpp"

@@ -84,6 +84,13 @@ Matrix<float> multiply_codes(const QTensor& a, const QTensor& b, const Matrix<Co
   return y;
 }
 
+// Whether the transforms of both were the same, along the index that is summed over.
+bool cancel(const QTensor& a, const QTensor& b) {
+  return a.scheme().transforms == b.scheme().transforms &&
+         a.parameters().smoothing == b.parameters().smoothing && a.role() != Role::right &&
+         a.line() == a.cols() && b.role() == Role::right;
+}
+
 }  // namespace
 
 Matrix<float> multiply(const QTensor& a, const QTensor& b) {
@@ -91,12 +98,14 @@ Matrix<float> multiply(const QTensor& a, const QTensor& b) {
     throw InputError(fmt::format("multiply: expected B with {} rows, found {}x{} times {}x{}",
                                  a.cols(), a.rows(), a.cols(), b.rows(), b.cols()));
   }
+  const bool has_none = a.scheme().transforms.empty() && b.scheme().transforms.empty();
+  if (!has_none && !cancel(a, b)) return float_product(a.dequantized(), b.dequantized());
   const auto of_a = grouping(a, true);
   const auto of_b = grouping(b, false);
   const std::size_t k = a.cols();
   const bool fits =
       of_a && of_b && (of_a->along == of_b->along || of_a->along >= k || of_b->along >= k);
-  if (!fits || k == 0) return float_product(a.dequantized(), b.dequantized());
+  if (!fits || k == 0) return float_product(a.decoded(), b.decoded());
   return a.visit_codes([&](const auto& codes_a) {
     return b.visit_codes(
         [&](const auto& codes_b) { return multiply_codes(a, b, codes_a, codes_b, *of_a, *of_b); });
