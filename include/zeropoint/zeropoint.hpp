@@ -46,6 +46,7 @@
 #include "zeropoint/study/row.hpp"
 #include "zeropoint/study/store.hpp"
 #include "zeropoint/study/study.hpp"
+#include "zeropoint/theory/channel_error.hpp"
 #include "zeropoint/theory/distribution.hpp"
 #include "zeropoint/theory/moments.hpp"
 #include "zeropoint/theory/product_error.hpp"
