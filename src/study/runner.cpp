@@ -316,9 +316,8 @@ Correlation correlation(const Matrix<float>& x, const Matrix<float>& q) {
 // independent zero-mean operands of these correlations (docs/predictions.md).
 StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
   const Stopwatch whole;
-  const auto [scheme_a, scheme_b] = parse_scheme_pair(cell.scheme);
-  const QTensor a = quantize(operands.a->view(), scheme_a, Role::left, "A");
-  const QTensor b = quantize(operands.b->view(), scheme_b, Role::right, "B");
+  const auto [a, b] =
+      quantize_pair(operands.a->view(), operands.b->view(), parse_scheme_pair(cell.scheme));
   const Stopwatch product_watch;
   const Matrix<float> product = cell.accumulator.empty()
                                     ? multiply(a, b)
