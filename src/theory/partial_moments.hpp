@@ -1,0 +1,38 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "zeropoint/theory/distribution.hpp"
+
+namespace zeropoint {
+
+/// A distribution's cdf and partial moments, from a table: thousands of cells at hundreds of scales
+/// ask for them.
+class PartialMoments {
+ public:
+  explicit PartialMoments(const Distribution& distribution);
+
+  /// P(X ≤ x), E[X; X ≤ x], E[X²; X ≤ x].
+  using Values = std::array<double, 3>;
+  /// `hint` is kept between calls with ascending x; at first 0.
+  Values at(double x, std::size_t& hint) const;
+  const Distribution& distribution() const { return distribution_; }
+
+ private:
+  // Between two nodes a cubic that has their values and slopes.
+  struct Node {
+    double x;
+    Values values, slopes;
+  };
+  Values direct(double x) const;
+  Node node(double x) const;
+  static Values between(const Node& left, const Node& right, double x);
+  void refine(const Node& left, const Node& right, int depth);
+
+  const Distribution& distribution_;
+  Values scale_;
+  std::vector<Node> nodes_;
+};
+
+}  // namespace zeropoint

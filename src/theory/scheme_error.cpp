@@ -1,0 +1,584 @@
+// The error of a scheme from the settings alone: docs/predictions.md has the derivation.
+#include "zeropoint/theory/scheme_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <boost/math/distributions/gamma.hpp>
+#include <fmt/format.h>
+
+#include "zeropoint/theory/moments.hpp"
+
+#include "theory/step_function.hpp"
+#include "theory/tile_ranges.hpp"
+
+namespace zeropoint {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Tiles of one size.
+struct TileKind {
+  double tiles, count;
+  bool is_padded;
+};
+
+std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, std::size_t cols,
+                                 Role role) {
+  std::size_t tile_rows = 1, tile_cols = 0;
+  const bool is_block = scheme.format.kind == FormatKind::block;
+  if (is_block) {
+    if (role == Role::right) std::swap(rows, cols);
+    tile_cols = scheme.format.block->block;
+  } else {
+    const Tiles tiles = make_tiles(scheme.granularity, std::array{rows, cols}, role);
+    rows = tiles.rows;
+    cols = tiles.cols;
+    tile_rows = tiles.tile_rows;
+    tile_cols = tiles.tile_cols;
+  }
+  struct Part {
+    std::size_t times, extent;
+  };
+  const auto parts = [](std::size_t whole, std::size_t tile) {
+    return std::array{Part{whole / tile, tile}, Part{whole % tile == 0 ? 0U : 1U, whole % tile}};
+  };
+  std::vector<TileKind> kinds;
+  for (const auto& down : parts(rows, tile_rows)) {
+    for (const auto& across : parts(cols, tile_cols)) {
+      if (down.times * across.times == 0) continue;
+      kinds.push_back({static_cast<double>(down.times) * static_cast<double>(across.times),
+                       static_cast<double>(down.extent) * static_cast<double>(across.extent),
+                       is_block && across.extent < tile_cols});
+    }
+  }
+  return kinds;
+}
+
+// The distribution as points, for what only needs to be known roughly: its fourth moments.
+struct Points {
+  std::vector<double> x, weight;
+
+  // Even in the logarithm of the odds, out to what one measurement in a hundred holds.
+  Points(const Distribution& distribution, double count) {
+    constexpr int kCount = 600;
+    const double reach = std::log(100 * count);
+    for (int i = 0; i < kCount; ++i) {
+      const double p = 1 / (1 + std::exp(-reach * (2.0 * i / (kCount - 1) - 1)));
+      x.push_back(distribution.quantile(p));
+      weight.push_back(p * (1 - p));
+    }
+  }
+};
+
+// How the error of a product depends on the mean features of both operands; linear in each of
+// them as far as numbers with mean 0 go.
+struct Ratio {
+  double numerator, denominator;
+  double value() const { return numerator / denominator; }
+};
+class ProductError {
+ public:
+  explicit ProductError(double k) : k_(k) {}
+
+  Ratio ratio(const Features& a, const Features& b) const {
+    const double mean = mean_error(a, b);
+    const double mean_y = a[kX] * b[kX];
+    return {square_error(a, b) + (k_ - 1) * mean * mean,
+            a[kXX] * b[kXX] + (k_ - 1) * mean_y * mean_y};
+  }
+
+  // Of the ratio's value by a's features.
+  Features gradient(const Features& a, const Features& b) const {
+    const Ratio r = ratio(a, b);
+    const double mean = 2 * (k_ - 1) * mean_error(a, b);
+    const double mean_y = 2 * (k_ - 1) * a[kX] * b[kX];
+    const double h = r.value();
+    Features g;
+    g[kX] = (-mean * b[kE] - h * mean_y * b[kX]) / r.denominator;
+    g[kE] = -mean * (b[kX] + b[kE]) / r.denominator;
+    g[kXX] = (b[kEE] - h * b[kXX]) / r.denominator;
+    g[kXE] = 2 * (b[kXE] + b[kEE]) / r.denominator;
+    g[kEE] = (b[kXX] + 2 * b[kXE] + b[kEE]) / r.denominator;
+    return g;
+  }
+
+  // E[ab − (a + e)(b + e')] …
+  static double mean_error(const Features& a, const Features& b) {
+    return -(a[kX] * b[kE] + a[kE] * b[kX] + a[kE] * b[kE]);
+  }
+  // … and of its square.
+  static double square_error(const Features& a, const Features& b) {
+    return a[kXX] * b[kEE] + a[kEE] * b[kXX] + a[kEE] * b[kEE] +
+           2 * (a[kXE] * b[kXE] + a[kXE] * b[kEE] + a[kEE] * b[kXE]);
+  }
+  double k() const { return k_; }
+
+ private:
+  double k_;
+};
+
+// A second and a third cumulant.
+struct Noise {
+  double variance = 0, third = 0;
+  void add(const Noise& other) {
+    variance += other.variance;
+    third += other.third;
+  }
+};
+
+// Covariances of an entry's x², xe and e².
+using Covariance = std::array<std::array<double, 3>, 3>;
+constexpr std::array kSquares = {kXX, kXE, kEE};
+
+double dot(const Features& g, const Features& f) {
+  double sum = 0;
+  for (std::size_t i = 0; i < f.size(); ++i) sum += g[i] * f[i];
+  return sum;
+}
+
+void add_to(Features& sum, double weight, const Features& f) {
+  for (std::size_t i = 0; i < f.size(); ++i) sum[i] += weight * f[i];
+}
+
+// An operand under its scheme.
+class QuantizedOperand {
+ public:
+  QuantizedOperand(const PartialMoments& moments, const Scheme& scheme, std::size_t rows,
+                   std::size_t cols, Role role)
+      : moments_(moments), scheme_(scheme) {
+    const Distribution& distribution = moments.distribution();
+    const auto kinds = tile_kinds(scheme, rows, cols, role);
+    for (const auto& kind : kinds) count_ += kind.tiles * kind.count;
+    if (scheme.format.block != nullptr && scheme.format.block->has_tensor_scale) {
+      // Its chance matters to where scales are rounded alone, so it is taken at its median.
+      const double m = magnitude_quantile(distribution, -std::expm1(-std::log(2.0) / count_));
+      tensor_scale_ = static_cast<float>(m / (6 * 448));
+    }
+    for (const auto& kind : kinds) {
+      Part part{
+          kind, tile_ranges(distribution, scheme, kind.count, kind.tiles, kind.is_padded), {}, {}};
+      if (!part.ranges.why_not.empty()) {
+        why_not_ = part.ranges.why_not;
+        return;
+      }
+      for (const auto& range : part.ranges.list) {
+        part.means.push_back(mean_features(range));
+        add_to(part.mean, range.weight, part.means.back());
+      }
+      add_to(mean_, kind.tiles * kind.count / count_, part.mean);
+      parts_.push_back(std::move(part));
+    }
+  }
+
+  const std::string& why_not() const { return why_not_; }
+  const Features& mean() const { return mean_; }
+  double count() const { return count_; }
+
+  // One tile: its range is one draw of what decides the error.
+  bool has_one_tile() const { return parts_.size() == 1 && parts_[0].kind.tiles == 1; }
+  struct Outcome {
+    double probability;
+    const Features* mean;
+  };
+  std::vector<Outcome> outcomes() const {
+    if (!has_one_tile()) return {{1, &mean_}};
+    std::vector<Outcome> list;
+    for (std::size_t i = 0; i < parts_[0].means.size(); ++i) {
+      list.push_back({parts_[0].ranges.list[i].weight, &parts_[0].means[i]});
+    }
+    return list;
+  }
+
+  // How much the mean square of what a range follows adds to a gradient.
+  template <class F>
+  Features gradient(Features g, const F& error_of) const {
+    const auto& ranges = parts_[0].ranges;
+    if (ranges.more_square.empty()) return g;
+    Features more = mean_features(ranges.more_square[0]);
+    const double center = ranges.is_about_mean ? mean_[kX] : 0;
+    const double square = mean_[kXX] - center * center;
+    const double slope = (error_of(more) - error_of(parts_[0].means[0])) / (kMoreSquare * square);
+    g[kXX] += slope;
+    g[kX] -= 2 * center * slope;
+    return g;
+  }
+
+  // Cumulants of g times the measured mean features, beside what outcomes() holds; and the
+  // covariance of an entry's squares.
+  Noise noise(const Features& g, const Points& points, Covariance& covariance) const {
+    Noise noise;
+    covariance = {};
+    for (const auto& part : parts_) {
+      const double n = part.kind.count;
+      const double share = part.kind.tiles * n / count_;
+      double usual = 0, center = 0;
+      for (std::size_t i = 0; i < part.means.size(); ++i) {
+        const auto& range = part.ranges.list[i];
+        if (!range.is_usual) continue;
+        usual += range.weight;
+        center += range.weight * dot(g, part.means[i]);
+      }
+      center /= usual;
+      Noise tile;
+      if (!has_one_tile()) {
+        for (std::size_t i = 0; i < part.means.size(); ++i) {
+          const auto& range = part.ranges.list[i];
+          if (!range.is_usual) continue;
+          const double off = n * (dot(g, part.means[i]) - center);
+          tile.variance += range.weight / usual * off * off;
+          tile.third += range.weight / usual * off * off * off;
+        }
+      }
+      // The values of a tile, given its range: at some of the ranges.
+      constexpr std::size_t kSome = 24;
+      const std::size_t stride = std::max<std::size_t>(1, part.means.size() / kSome) | 1;
+      double some = 0;
+      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
+        if (part.ranges.list[i].is_usual) some += part.ranges.list[i].weight;
+      }
+      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
+        const auto& range = part.ranges.list[i];
+        if (!range.is_usual) continue;
+        const double weight = range.weight / some;
+        const Noise within = noise_within(range, g, points, weight * share, covariance);
+        const double off = has_one_tile() ? 0 : n * (dot(g, part.means[i]) - center);
+        tile.variance += weight * n * within.variance;
+        tile.third += weight * (n * within.third + 3 * off * n * within.variance);
+      }
+      noise.variance += part.kind.tiles * tile.variance / (count_ * count_);
+      noise.third += part.kind.tiles * tile.third / (count_ * count_ * count_);
+    }
+    return noise;
+  }
+
+ private:
+  struct Part {
+    TileKind kind;
+    TileRanges ranges;
+    std::vector<Features> means;  // of a tile with that range
+    Features mean;
+  };
+
+  StepFunction step(const TileRange& range) const {
+    return step_function(scheme_, range.range, tensor_scale_);
+  }
+
+  Features mean_features(const TileRange& range) const {
+    const StepFunction q = step(range);
+    Features mean{};
+    const auto add_part = [&](double share, double from, double to) {
+      if (!(share > 0)) return;
+      const auto sums = q.integrate(moments_, from, to);
+      if (sums.mass > 0) {
+        add_to(mean, share / sums.mass, sums.features);
+      } else {
+        add_to(mean, share, q.at(std::isfinite(from) ? from : to));
+      }
+    };
+    add_part(range.below, -kInfinity, range.lo);
+    add_part(range.middle, range.lo, range.hi);
+    add_part(range.above, range.hi, kInfinity);
+    if (range.at_lo > 0) add_to(mean, range.at_lo, q.at(range.lo));
+    if (range.at_hi > 0) add_to(mean, range.at_hi, q.at(range.hi));
+    return mean;
+  }
+
+  // Per value of the tile. Adds to the covariance of the squares of all values.
+  Noise noise_within(const TileRange& range, const Features& g, const Points& points, double weight,
+                     Covariance& covariance) const {
+    const StepFunction q = step(range);
+    Noise noise;
+    const auto add_part = [&](double share, double from, double to) {
+      if (!(share > 0)) return;
+      double mass = 0, first = 0, second = 0, third = 0;
+      std::array<double, 3> mean{};
+      Covariance square{};
+      for (std::size_t i = 0; i < points.x.size(); ++i) {
+        const double x = points.x[i];
+        if (x < from || x > to) continue;
+        mass += points.weight[i];
+        q.for_each_error(x, [&](double part, double e) {
+          const double p = part * points.weight[i];
+          const Features f = {x, e, x * x, x * e, e * e};
+          const double v = dot(g, f);
+          first += p * v;
+          second += p * v * v;
+          third += p * v * v * v;
+          for (std::size_t r = 0; r < 3; ++r) {
+            mean[r] += p * f[kSquares[r]];
+            for (std::size_t s = 0; s < 3; ++s) square[r][s] += p * f[kSquares[r]] * f[kSquares[s]];
+          }
+        });
+      }
+      if (!(mass > 0)) return;
+      first /= mass;
+      second /= mass;
+      third /= mass;
+      noise.variance += share * std::max(0.0, second - first * first);
+      noise.third += share * (third - 3 * first * second + 2 * first * first * first);
+      for (std::size_t r = 0; r < 3; ++r) {
+        for (std::size_t s = 0; s < 3; ++s) {
+          covariance[r][s] +=
+              weight * share * (square[r][s] / mass - mean[r] * mean[s] / (mass * mass));
+        }
+      }
+    };
+    add_part(range.below, -kInfinity, range.lo);
+    add_part(range.middle, range.lo, range.hi);
+    add_part(range.above, range.hi, kInfinity);
+    return noise;
+  }
+
+  const PartialMoments& moments_;
+  const Scheme& scheme_;
+  double count_ = 0;
+  float tensor_scale_ = 1;
+  std::string why_not_;
+  std::vector<Part> parts_;
+  Features mean_{};
+};
+
+// Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
+struct Pair {
+  double dd, dy, yy;
+};
+
+// tr(QSQS) with Q = diag(1, −h).
+double trace(const Pair& s, double h) {
+  return s.dd * s.dd - 2 * h * s.dy * s.dy + h * h * s.yy * s.yy;
+}
+
+// The variance of the ratio that remains when all of A's and B's mean features are as expected:
+// entries of Y and its error are no better than random, D² and Y² of normal ones; and rows of A
+// and columns of B differ in their sums.
+double variance_of_interaction(const ProductError& error, const Features& a, const Features& b,
+                               const Covariance& of_a, const Covariance& of_b, double m, double n) {
+  const double k = error.k();
+  const Ratio ratio = error.ratio(a, b);
+  const double h = ratio.value();
+  const double mean_d = ProductError::mean_error(a, b);
+  const double mean_y = a[kX] * b[kX];
+  const double dy = -(a[kXX] * b[kXE] + a[kXE] * b[kXX] + a[kXE] * b[kXE]);  // E[dy] of a term
+  const Pair all = {k * (ProductError::square_error(a, b) - mean_d * mean_d),
+                    k * (dy - mean_d * mean_y), k * (a[kXX] * b[kXX] - mean_y * mean_y)};
+  // Of E[(D, Y) | row of A]: d is −(x·e' + e·(x' + e')) in the other's means, y is x·x'.
+  const auto main_effect = [&](const Features& of, const Features& other) {
+    const double xx = of[kXX] - of[kX] * of[kX];
+    const double xe = of[kXE] - of[kX] * of[kE];
+    const double ee = of[kEE] - of[kE] * of[kE];
+    const double by_x = -other[kE];
+    const double by_e = -(other[kX] + other[kE]);
+    return Pair{k * (by_x * by_x * xx + 2 * by_x * by_e * xe + by_e * by_e * ee),
+                k * other[kX] * (by_x * xx + by_e * xe), k * other[kX] * other[kX] * xx};
+  };
+  const Pair rows = main_effect(a, b);
+  const Pair columns = main_effect(b, a);
+  const Pair rest = {all.dd - rows.dd - columns.dd, all.dy - rows.dy - columns.dy,
+                     all.yy - rows.yy - columns.yy};
+  const double d = k * mean_d;
+  const double y = k * mean_y;
+  const double of_means = 4 * (d * d * rest.dd - 2 * h * d * y * rest.dy + h * h * y * y * rest.yy);
+  double variance =
+      (2 * (trace(all, h) - trace(rows, h) - trace(columns, h)) + of_means) / (m * n) +
+      2 * trace(rows, h) / m + 2 * trace(columns, h) / n;
+  // Squares that meet squares: heavy tails.
+  constexpr std::array<std::array<double, 3>, 3> kForm = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
+  const auto form = [&](std::size_t r, std::size_t s) {
+    return r == 0 && s == 0 ? -h : kForm[r][s];
+  };
+  double diagonal = 0;
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) {
+      for (std::size_t t = 0; t < 3; ++t) {
+        for (std::size_t u = 0; u < 3; ++u) {
+          diagonal += form(r, t) * form(s, u) * of_a[r][s] * of_b[t][u];
+        }
+      }
+    }
+  }
+  variance += k * diagonal / (m * n);
+  const double whole = k * ratio.denominator;
+  return std::max(0.0, variance) / (whole * whole);
+}
+
+// `count` values of equal probability that stand for weighted ones.
+std::vector<double> even_quantiles(std::vector<std::pair<double, double>> weighted,
+                                   std::size_t count) {
+  std::sort(weighted.begin(), weighted.end());
+  double total = 0;
+  for (const auto& [value, weight] : weighted) total += weight;
+  std::vector<double> quantiles;
+  // Each value stands at the middle of its probability.
+  std::size_t i = 0;
+  double before = 0;  // of value i
+  for (std::size_t j = 0; j < count; ++j) {
+    const double wanted = total * (static_cast<double>(j) + 0.5) / static_cast<double>(count);
+    while (i + 1 < weighted.size() &&
+           before + weighted[i].second + weighted[i + 1].second / 2 < wanted) {
+      before += weighted[i].second;
+      ++i;
+    }
+    const double here = before + weighted[i].second / 2;
+    double value = weighted[i].first;
+    if (i + 1 < weighted.size() && wanted > here) {
+      const double next = before + weighted[i].second + weighted[i + 1].second / 2;
+      value += (weighted[i + 1].first - value) * (wanted - here) / (next - here);
+    }
+    quantiles.push_back(value);
+  }
+  return quantiles;
+}
+
+// The same of a distribution with mean 0 and those cumulants: Pearson's third kind, which a sum of
+// a few squares of normal numbers has exactly.
+std::vector<double> even_quantiles(const Noise& noise, std::size_t count) {
+  std::vector<double> quantiles;
+  const double deviation = std::sqrt(noise.variance);
+  const double skewness = deviation > 0 ? noise.third / (noise.variance * deviation) : 0;
+  const auto& normal = distribution("normal");
+  constexpr double kNoSkew = 0.02;
+  const double shape = 4 / std::max(skewness * skewness, kNoSkew * kNoSkew);
+  const boost::math::gamma_distribution<> gamma(shape);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double p = (static_cast<double>(i) + 0.5) / static_cast<double>(count);
+    if (std::abs(skewness) < kNoSkew) {
+      quantiles.push_back(deviation * normal.quantile(p));
+    } else {
+      const double g = boost::math::quantile(gamma, skewness > 0 ? p : 1 - p);
+      quantiles.push_back(std::copysign(deviation, skewness) * (g - shape) / std::sqrt(shape));
+    }
+  }
+  return quantiles;
+}
+
+double nth(std::vector<double>& values, double p) {
+  const double rank = p * static_cast<double>(values.size()) - 0.5;
+  const auto low = static_cast<std::ptrdiff_t>(std::floor(rank));
+  std::nth_element(values.begin(), values.begin() + low, values.end());
+  const double at = values[static_cast<std::size_t>(low)];
+  const double next = *std::min_element(values.begin() + low + 1, values.end());
+  return at + (rank - std::floor(rank)) * (next - at);
+}
+
+double root(double x) { return std::sqrt(std::max(0.0, x)); }
+
+ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_operand,
+                        const QuantizedOperand* b_operand, const Features& a, const Features& b,
+                        const Noise& noise) {
+  using Outcomes = std::vector<QuantizedOperand::Outcome>;
+  const Outcomes outcomes_a = a_operand ? a_operand->outcomes() : Outcomes{{1, &a}};
+  const Outcomes outcomes_b = b_operand ? b_operand->outcomes() : Outcomes{{1, &b}};
+  ErrorPrediction prediction;
+  const double expected = error.ratio(a, b).value();
+  if (!std::isfinite(expected) || !std::isfinite(noise.variance)) {
+    prediction.why_not = "the moments of the operands are not finite";
+    return prediction;
+  }
+
+  // E√R² over both ranges, to second order in what else varies.
+  std::vector<std::pair<double, double>> of_a, of_b;
+  for (const auto& x : outcomes_a) {
+    of_a.emplace_back(error.ratio(*x.mean, b).value() - expected, x.probability);
+  }
+  for (const auto& y : outcomes_b) {
+    of_b.emplace_back(error.ratio(a, *y.mean).value() - expected, y.probability);
+  }
+  double total = 0;
+  for (const auto& [off_a, weight_a] : of_a) {
+    for (const auto& [off_b, weight_b] : of_b) {
+      const double square = std::max(0.0, expected + off_a + off_b);
+      const double spread = square > 0 ? noise.variance / (8 * square * square) : 0;
+      prediction.expected += weight_a * weight_b * std::sqrt(square) * std::max(0.0, 1 - spread);
+      total += weight_a * weight_b;
+    }
+  }
+  prediction.expected /= total;
+
+  constexpr std::size_t kFew = 128;
+  const auto quantiles_a = even_quantiles(of_a, of_a.size() == 1 ? 1 : kFew);
+  const auto quantiles_b = even_quantiles(of_b, of_b.size() == 1 ? 1 : kFew);
+  std::vector<std::pair<double, double>> both;
+  for (const double x : quantiles_a) {
+    for (const double y : quantiles_b) both.emplace_back(x + y, 1);
+  }
+  const auto ranges = even_quantiles(both, both.size() == 1 ? 1 : 2 * kFew);
+  const auto noises = even_quantiles(noise, 2 * kFew);
+  std::vector<double> all;
+  for (const double x : ranges) {
+    for (const double y : noises) all.push_back(expected + x + y);
+  }
+  prediction.low = root(nth(all, 0.025));
+  prediction.high = root(nth(all, 0.975));
+  return prediction;
+}
+
+std::string refusal(const Distribution& distribution, const Scheme& scheme, std::size_t rows,
+                    std::size_t cols) {
+  if (!distribution.is_independent()) {
+    return fmt::format("the entries of {} are not independent", distribution.name());
+  }
+  if (rows == 0 || cols == 0) return "there are no entries";
+  if (scheme.is_static) return "static parameters come from elsewhere";
+  return no_step_function(scheme);
+}
+
+ErrorPrediction none(std::string why_not) {
+  ErrorPrediction prediction;
+  prediction.why_not = std::move(why_not);
+  return prediction;
+}
+
+}  // namespace
+
+ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& scheme,
+                               std::size_t rows, std::size_t cols, Role role) {
+  if (auto why_not = refusal(distribution, scheme, rows, cols); !why_not.empty()) {
+    return none(std::move(why_not));
+  }
+  const PartialMoments moments(distribution);
+  const QuantizedOperand operand(moments, scheme, rows, cols, role);
+  if (!operand.why_not().empty()) return none(operand.why_not());
+  // As if multiplied by numbers that are exact, one at a time.
+  const ProductError error(1);
+  const Features exact = {0, 0, 1, 0, 0};
+  const Features& x = operand.mean();
+  const Features g = operand.gradient(
+      error.gradient(x, exact), [&](const Features& f) { return error.ratio(f, exact).value(); });
+  Covariance covariance;
+  const Noise noise = operand.noise(g, Points(distribution, operand.count()), covariance);
+  return combine(error, &operand, nullptr, x, exact, noise);
+}
+
+ErrorPrediction predict_product(const Distribution& distribution, const SchemePair& schemes,
+                                std::size_t m, std::size_t k, std::size_t n) {
+  for (auto why_not :
+       {refusal(distribution, schemes.a, m, k), refusal(distribution, schemes.b, k, n)}) {
+    if (!why_not.empty()) return none(std::move(why_not));
+  }
+  const PartialMoments moments(distribution);
+  const QuantizedOperand operand_a(moments, schemes.a, m, k, Role::left);
+  if (!operand_a.why_not().empty()) return none(operand_a.why_not());
+  const QuantizedOperand operand_b(moments, schemes.b, k, n, Role::right);
+  if (!operand_b.why_not().empty()) return none(operand_b.why_not());
+  const ProductError error(static_cast<double>(k));
+  const Features& a = operand_a.mean();
+  const Features& b = operand_b.mean();
+  const Features by_a = operand_a.gradient(
+      error.gradient(a, b), [&](const Features& f) { return error.ratio(f, b).value(); });
+  const Features by_b = operand_b.gradient(
+      error.gradient(b, a), [&](const Features& f) { return error.ratio(a, f).value(); });
+  const Points points(distribution, std::max(operand_a.count(), operand_b.count()));
+  Covariance of_a, of_b;
+  Noise noise = operand_a.noise(by_a, points, of_a);
+  noise.add(operand_b.noise(by_b, points, of_b));
+  noise.variance += variance_of_interaction(error, a, b, of_a, of_b, static_cast<double>(m),
+                                            static_cast<double>(n));
+  return combine(error, &operand_a, &operand_b, a, b, noise);
+}
+
+}  // namespace zeropoint

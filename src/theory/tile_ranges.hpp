@@ -1,0 +1,53 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "zeropoint/quantize/scheme.hpp"
+#include "zeropoint/theory/distribution.hpp"
+
+namespace zeropoint {
+
+/// One way that the range of a tile may fall out, and where the tile's values are then: shares of
+/// them below lo, at lo, between, at hi and above hi, each part distributed as the whole is there.
+struct TileRange {
+  double weight;  ///< its probability
+  bool is_usual;  ///< one measurement in a hundred holds rarer ones
+  Range range;    ///< what the estimator says
+  double lo, hi;  ///< infinite if the range says nothing about where values are
+  double below, at_lo, middle, at_hi, above;
+};
+
+/// How a tile's values bear on its range.
+struct TileRanges {
+  std::vector<TileRange> list;
+  /// The range follows the tile's mean square, which `list` takes as that of the distribution; the
+  /// second list is for a mean square that is greater by the part kMoreSquare.
+  std::vector<TileRange> more_square;
+  /// Whether that mean square is about the mean.
+  bool is_about_mean = false;
+  std::string why_not;
+};
+constexpr double kMoreSquare = 1e-4;
+
+/// The ranges of one of `tiles` tiles of `count` values each, `padding` of them zeros that fill up
+/// a block.
+TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, double count,
+                       double tiles, bool is_padded);
+
+/// The magnitude that a draw stays within with probability 1 − tail.
+double magnitude_quantile(const Distribution& distribution, double tail);
+
+/// f(weight, u, 1 − u) at nodes of a rule for integrals over u in [0, 1], many of them near 1: even
+/// in the variable z of exp(−exp(−z)), from far below it up to `most`.
+template <class F>
+void for_each_extreme(double step, double most, const F& f) {
+  // Below, exp(−exp(2.5)) = 5e-6.
+  double sum = 0;
+  for (double z = -2.5; z <= most; z += step) sum += std::exp(-z - std::exp(-z));
+  for (double z = -2.5; z <= most; z += step) {
+    const double tail = std::exp(-z);
+    f(std::exp(-z - tail) / sum, std::exp(-tail), -std::expm1(-tail), z);
+  }
+}
+
+}  // namespace zeropoint
