@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -61,7 +62,9 @@ std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, std::si
 
 // The distribution as points, for what only needs to be known roughly: its fourth moments.
 struct Points {
-  std::vector<double> x, weight;
+  std::vector<double> x, weight;  // weights add up to 1
+  double mean = 0;
+  double square_spread = 0;  // the relative standard deviation of squared distances from the mean
 
   // Even in the logarithm of the odds, out to what one measurement in a hundred holds.
   Points(const Distribution& distribution, double count) {
@@ -72,6 +75,16 @@ struct Points {
       x.push_back(distribution.quantile(p));
       weight.push_back(p * (1 - p));
     }
+    const double sum = std::accumulate(weight.begin(), weight.end(), 0.0);
+    for (double& w : weight) w /= sum;
+    for (std::size_t i = 0; i < x.size(); ++i) mean += weight[i] * x[i];
+    double second = 0, fourth = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double square = (x[i] - mean) * (x[i] - mean);
+      second += weight[i] * square;
+      fourth += weight[i] * square * square;
+    }
+    if (second > 0) square_spread = std::sqrt(std::max(0.0, fourth / (second * second) - 1));
   }
 };
 
@@ -148,8 +161,8 @@ void add_to(Features& sum, double weight, const Features& f) {
 // An operand under its scheme.
 class QuantizedOperand {
  public:
-  QuantizedOperand(const PartialMoments& moments, const Scheme& scheme, std::size_t rows,
-                   std::size_t cols, Role role)
+  QuantizedOperand(const PartialMoments& moments, const Points& points, const Scheme& scheme,
+                   std::size_t rows, std::size_t cols, Role role)
       : moments_(moments), scheme_(scheme) {
     const Distribution& distribution = moments.distribution();
     const auto kinds = tile_kinds(scheme, rows, cols, role);
@@ -160,8 +173,11 @@ class QuantizedOperand {
       tensor_scale_ = static_cast<float>(m / (6 * 448));
     }
     for (const auto& kind : kinds) {
-      Part part{
-          kind, tile_ranges(distribution, scheme, kind.count, kind.tiles, kind.is_padded), {}, {}};
+      const double spread = points.square_spread / std::sqrt(kind.count);
+      Part part{kind,
+                tile_ranges(distribution, scheme, kind.count, kind.tiles, kind.is_padded, spread),
+                {},
+                {}};
       if (!part.ranges.why_not.empty()) {
         why_not_ = part.ranges.why_not;
         return;
@@ -170,6 +186,7 @@ class QuantizedOperand {
         part.means.push_back(mean_features(range));
         add_to(part.mean, range.weight, part.means.back());
       }
+      if (part.ranges.square_step > 0) add_own_square(part, points);
       add_to(mean_, kind.tiles * kind.count / count_, part.mean);
       parts_.push_back(std::move(part));
     }
@@ -180,7 +197,9 @@ class QuantizedOperand {
   double count() const { return count_; }
 
   // One tile: its range is one draw of what decides the error.
-  bool has_one_tile() const { return parts_.size() == 1 && parts_[0].kind.tiles == 1; }
+  bool has_one_tile() const {
+    return parts_.size() == 1 && parts_[0].kind.tiles == 1 && !follows_square();
+  }
   struct Outcome {
     double probability;
     const Features* mean;
@@ -197,12 +216,12 @@ class QuantizedOperand {
   // How much the mean square of what a range follows adds to a gradient.
   template <class F>
   Features gradient(Features g, const F& error_of) const {
-    const auto& ranges = parts_[0].ranges;
-    if (ranges.more_square.empty()) return g;
-    Features more = mean_features(ranges.more_square[0]);
-    const double center = ranges.is_about_mean ? mean_[kX] : 0;
+    const Part& part = parts_[0];
+    if (!follows_square()) return g;
+    const double center = part.ranges.is_about_mean ? mean_[kX] : 0;
     const double square = mean_[kXX] - center * center;
-    const double slope = (error_of(more) - error_of(parts_[0].means[0])) / (kMoreSquare * square);
+    const double slope = (error_of(part.means[2]) - error_of(part.means[0])) /
+                         (2 * part.ranges.square_step * square);
     g[kXX] += slope;
     g[kX] -= 2 * center * slope;
     return g;
@@ -225,7 +244,7 @@ class QuantizedOperand {
       }
       center /= usual;
       Noise tile;
-      if (!has_one_tile()) {
+      if (!has_one_tile() && !follows_square()) {
         for (std::size_t i = 0; i < part.means.size(); ++i) {
           const auto& range = part.ranges.list[i];
           if (!range.is_usual) continue;
@@ -246,7 +265,8 @@ class QuantizedOperand {
         if (!range.is_usual) continue;
         const double weight = range.weight / some;
         const Noise within = noise_within(range, g, points, weight * share, covariance);
-        const double off = has_one_tile() ? 0 : n * (dot(g, part.means[i]) - center);
+        const double off =
+            has_one_tile() || follows_square() ? 0 : n * (dot(g, part.means[i]) - center);
         tile.variance += weight * n * within.variance;
         tile.third += weight * (n * within.third + 3 * off * n * within.variance);
       }
@@ -263,6 +283,26 @@ class QuantizedOperand {
     std::vector<Features> means;  // of a tile with that range
     Features mean;
   };
+
+  bool follows_square() const { return parts_[0].ranges.square_step > 0; }
+
+  // A value is part of the mean square that its own range follows.
+  void add_own_square(Part& part, const Points& points) const {
+    const StepFunction less = step(part.ranges.list[0]);
+    const StepFunction more = step(part.ranges.list[2]);
+    const double center = part.ranges.is_about_mean ? points.mean : 0;
+    double square = 0;
+    for (std::size_t i = 0; i < points.x.size(); ++i) {
+      square += points.weight[i] * (points.x[i] - center) * (points.x[i] - center);
+    }
+    for (std::size_t i = 0; i < points.x.size(); ++i) {
+      const double off = points.x[i] - center;
+      const double excess = (off * off / square - 1) / part.kind.count;
+      const double weight = points.weight[i] * excess / (2 * part.ranges.square_step);
+      add_to(part.mean, weight, more.at(points.x[i]));
+      add_to(part.mean, -weight, less.at(points.x[i]));
+    }
+  }
 
   StepFunction step(const TileRange& range) const {
     return step_function(scheme_, range.range, tensor_scale_);
@@ -541,7 +581,8 @@ ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& s
     return none(std::move(why_not));
   }
   const PartialMoments moments(distribution);
-  const QuantizedOperand operand(moments, scheme, rows, cols, role);
+  const Points points(distribution, static_cast<double>(rows) * static_cast<double>(cols));
+  const QuantizedOperand operand(moments, points, scheme, rows, cols, role);
   if (!operand.why_not().empty()) return none(operand.why_not());
   // As if multiplied by numbers that are exact, one at a time.
   const ProductError error(1);
@@ -550,7 +591,7 @@ ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& s
   const Features g = operand.gradient(
       error.gradient(x, exact), [&](const Features& f) { return error.ratio(f, exact).value(); });
   Covariance covariance;
-  const Noise noise = operand.noise(g, Points(distribution, operand.count()), covariance);
+  const Noise noise = operand.noise(g, points, covariance);
   return combine(error, &operand, nullptr, x, exact, noise);
 }
 
@@ -561,23 +602,25 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
     if (!why_not.empty()) return none(std::move(why_not));
   }
   const PartialMoments moments(distribution);
-  const QuantizedOperand operand_a(moments, schemes.a, m, k, Role::left);
+  const auto rows = static_cast<double>(m);
+  const auto depth = static_cast<double>(k);
+  const auto columns = static_cast<double>(n);
+  const Points points(distribution, depth * std::max(rows, columns));
+  const QuantizedOperand operand_a(moments, points, schemes.a, m, k, Role::left);
   if (!operand_a.why_not().empty()) return none(operand_a.why_not());
-  const QuantizedOperand operand_b(moments, schemes.b, k, n, Role::right);
+  const QuantizedOperand operand_b(moments, points, schemes.b, k, n, Role::right);
   if (!operand_b.why_not().empty()) return none(operand_b.why_not());
-  const ProductError error(static_cast<double>(k));
+  const ProductError error(depth);
   const Features& a = operand_a.mean();
   const Features& b = operand_b.mean();
   const Features by_a = operand_a.gradient(
       error.gradient(a, b), [&](const Features& f) { return error.ratio(f, b).value(); });
   const Features by_b = operand_b.gradient(
       error.gradient(b, a), [&](const Features& f) { return error.ratio(a, f).value(); });
-  const Points points(distribution, std::max(operand_a.count(), operand_b.count()));
   Covariance of_a, of_b;
   Noise noise = operand_a.noise(by_a, points, of_a);
   noise.add(operand_b.noise(by_b, points, of_b));
-  noise.variance += variance_of_interaction(error, a, b, of_a, of_b, static_cast<double>(m),
-                                            static_cast<double>(n));
+  noise.variance += variance_of_interaction(error, a, b, of_a, of_b, rows, columns);
   return combine(error, &operand_a, &operand_b, a, b, noise);
 }
 

@@ -161,6 +161,16 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
   return list;
 }
 
+// A mean square that is off by a normal part of itself: Gauss and Hermite's three points.
+template <class F>
+void follow_square(TileRanges& ranges, double spread, const F& range_of) {
+  ranges.square_step = std::sqrt(3.0) * std::min(spread, 0.5);
+  for (const auto& [weight, side] : {std::pair{1.0 / 6, -1.0}, {2.0 / 3, 0.0}, {1.0 / 6, 1.0}}) {
+    ranges.list.push_back(around_everything(range_of(1 + side * ranges.square_step)));
+    ranges.list.back().weight = weight;
+  }
+}
+
 struct Moments {
   double mean, variance, square;
 };
@@ -231,7 +241,7 @@ double magnitude_quantile(const Distribution& distribution, double tail) {
 }
 
 TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, double count,
-                       double tiles, bool is_padded) {
+                       double tiles, bool is_padded, double square_spread) {
   TileRanges ranges;
   if (scheme.unit_scale) {
     ranges.list = {around_everything({0, 0})};
@@ -255,10 +265,10 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
   }
   if (codebook != nullptr && codebook->unit == LevelUnit::rms) {
     // params_of_range() has the largest magnitude for scale.
-    const double rms = std::sqrt(whole.square);
-    const double more = rms * std::sqrt(1 + kMoreSquare);
-    ranges.list = {around_everything(as_range(-rms, rms))};
-    ranges.more_square = {around_everything(as_range(-more, more))};
+    follow_square(ranges, square_spread, [&](double factor) {
+      const double rms = std::sqrt(whole.square * factor);
+      return as_range(-rms, rms);
+    });
     return ranges;
   }
 
@@ -302,13 +312,10 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
       break;
     }
     case RangeKind::sigma: {
-      const auto range = [&](double deviation) {
-        const double reach = scheme.range.parameter * deviation;
+      follow_square(ranges, square_spread, [&](double factor) {
+        const double reach = scheme.range.parameter * std::sqrt(whole.variance * factor);
         return as_range(whole.mean - reach, whole.mean + reach);
-      };
-      const double deviation = std::sqrt(whole.variance);
-      ranges.list = {around_everything(range(deviation))};
-      ranges.more_square = {around_everything(range(deviation * std::sqrt(1 + kMoreSquare)))};
+      });
       ranges.is_about_mean = true;
       break;
     }

@@ -20,19 +20,18 @@ struct TileRange {
 /// How a tile's values bear on its range.
 struct TileRanges {
   std::vector<TileRange> list;
-  /// The range follows the tile's mean square, which `list` takes as that of the distribution; the
-  /// second list is for a mean square that is greater by the part kMoreSquare.
-  std::vector<TileRange> more_square;
+  /// If the range follows the tile's mean square, `list` is for one that is smaller by this part of
+  /// it, as expected, and greater by it; else 0.
+  double square_step = 0;
   /// Whether that mean square is about the mean.
   bool is_about_mean = false;
   std::string why_not;
 };
-constexpr double kMoreSquare = 1e-4;
 
 /// The ranges of one of `tiles` tiles of `count` values each, `padding` of them zeros that fill up
-/// a block.
+/// a block. `square_spread` is the relative standard deviation of a tile's mean square.
 TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, double count,
-                       double tiles, bool is_padded);
+                       double tiles, bool is_padded, double square_spread);
 
 /// The magnitude that a draw stays within with probability 1 − tail.
 double magnitude_quantile(const Distribution& distribution, double tail);
