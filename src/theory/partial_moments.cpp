@@ -10,6 +10,7 @@ namespace zeropoint {
 // of 10 bits, a part in ten thousand.
 constexpr double kTolerance = 1e-10;
 constexpr int kDeepest = 44;  // where a density jumps or has a spike
+constexpr std::size_t kMostNodes = 20000;  // of what is all spikes there is no table
 
 PartialMoments::PartialMoments(const Distribution& distribution) : distribution_(distribution) {
   const Values whole = direct(std::numeric_limits<double>::infinity());
@@ -35,6 +36,7 @@ PartialMoments::PartialMoments(const Distribution& distribution) : distribution_
     refine(left, right, 0);
     nodes_.push_back(right);
   }
+  if (nodes_.size() > kMostNodes) nodes_.clear();
 }
 
 PartialMoments::Values PartialMoments::direct(double x) const {
@@ -61,7 +63,7 @@ PartialMoments::Values PartialMoments::between(const Node& left, const Node& rig
 
 void PartialMoments::refine(const Node& left, const Node& right, int depth) {
   const double x = left.x + (right.x - left.x) / 2;
-  if (depth == kDeepest || !(x > left.x && x < right.x)) return;
+  if (depth == kDeepest || nodes_.size() > kMostNodes || !(x > left.x && x < right.x)) return;
   const Node middle = node(x);
   const Values guess = between(left, right, x);
   bool is_good = true;
