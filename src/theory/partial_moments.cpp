@@ -9,7 +9,7 @@ namespace zeropoint {
 // An error of 1e-10 moves the mean square error of a grid by at most some 1e-10 · 12 · range/step²:
 // of 10 bits, a part in ten thousand.
 constexpr double kTolerance = 1e-10;
-constexpr int kDeepest = 44;  // where a density jumps or has a spike
+constexpr int kDeepest = 44;               // where a density jumps or has a spike
 constexpr std::size_t kMostNodes = 20000;  // of what is all spikes there is no table
 
 PartialMoments::PartialMoments(const Distribution& distribution) : distribution_(distribution) {

@@ -17,6 +17,8 @@ class PartialMoments {
   using Values = std::array<double, 3>;
   /// `hint` is kept between calls with ascending x; at first 0.
   Values at(double x, std::size_t& hint) const;
+  /// A number so little below x that only an atom at x lies between.
+  double before(double x) const { return x - 1e-13 * scale_[1]; }
   const Distribution& distribution() const { return distribution_; }
 
  private:

@@ -25,6 +25,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Tiles of one size.
 struct TileKind {
   double tiles, count;
+  double along;  // values of one row of A, or column of B
   bool is_padded;
 };
 
@@ -52,9 +53,11 @@ std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, std::si
   for (const auto& down : parts(rows, tile_rows)) {
     for (const auto& across : parts(cols, tile_cols)) {
       if (down.times * across.times == 0) continue;
-      kinds.push_back({static_cast<double>(down.times) * static_cast<double>(across.times),
-                       static_cast<double>(down.extent) * static_cast<double>(across.extent),
-                       is_block && across.extent < tile_cols});
+      kinds.push_back(
+          {static_cast<double>(down.times) * static_cast<double>(across.times),
+           static_cast<double>(down.extent) * static_cast<double>(across.extent),
+           static_cast<double>(is_block || role != Role::right ? across.extent : down.extent),
+           is_block && across.extent < tile_cols});
     }
   }
   return kinds;
@@ -88,6 +91,23 @@ struct Points {
   }
 };
 
+// Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
+struct Pair {
+  double dd, dy, yy;
+};
+
+// Means of products of different entries in one tile, in the places of their squares, and how many
+// others of its tile an entry has in its row of A or column of B.
+struct Neighbours {
+  Features pair{};
+  double count = 0;
+};
+
+// The same of entries that have nothing in common.
+Features squares_of_means(const Features& f) {
+  return {f[kX], f[kE], f[kX] * f[kX], f[kX] * f[kE], f[kE] * f[kE]};
+}
+
 // How the error of a product depends on the mean features of both operands; linear in each of
 // them as far as numbers with mean 0 go.
 struct Ratio {
@@ -98,10 +118,27 @@ class ProductError {
  public:
   explicit ProductError(double k) : k_(k) {}
 
+  // What errors add that share a tile, and so its scale.
+  void add_neighbours(const Neighbours& a, const Neighbours& b, const Features& mean_a,
+                      const Features& mean_b) {
+    const auto add = [&](double count, const Features& of_a, const Features& of_b) {
+      if (!(count > 0)) return;
+      const double mean = mean_error(mean_a, mean_b);
+      neighbours_.dd += count * (square_error(of_a, of_b) - mean * mean);
+      neighbours_.dy += count * (error_by_product(of_a, of_b) - mean * mean_a[kX] * mean_b[kX]);
+    };
+    const Features alone_a = squares_of_means(mean_a);
+    const Features alone_b = squares_of_means(mean_b);
+    add(std::min(a.count, b.count), a.pair, b.pair);
+    add(a.count - b.count, a.pair, alone_b);
+    add(b.count - a.count, alone_a, b.pair);
+  }
+  const Pair& neighbours() const { return neighbours_; }
+
   Ratio ratio(const Features& a, const Features& b) const {
     const double mean = mean_error(a, b);
     const double mean_y = a[kX] * b[kX];
-    return {square_error(a, b) + (k_ - 1) * mean * mean,
+    return {square_error(a, b) + (k_ - 1) * mean * mean + neighbours_.dd,
             a[kXX] * b[kXX] + (k_ - 1) * mean_y * mean_y};
   }
 
@@ -129,10 +166,15 @@ class ProductError {
     return a[kXX] * b[kEE] + a[kEE] * b[kXX] + a[kEE] * b[kEE] +
            2 * (a[kXE] * b[kXE] + a[kXE] * b[kEE] + a[kEE] * b[kXE]);
   }
+  // E[(ab − (a + e)(b + e'))·ab].
+  static double error_by_product(const Features& a, const Features& b) {
+    return -(a[kXX] * b[kXE] + a[kXE] * b[kXX] + a[kXE] * b[kXE]);
+  }
   double k() const { return k_; }
 
  private:
   double k_;
+  Pair neighbours_{};
 };
 
 // A second and a third cumulant.
@@ -169,8 +211,7 @@ class QuantizedOperand {
     for (const auto& kind : kinds) count_ += kind.tiles * kind.count;
     if (scheme.format.block != nullptr && scheme.format.block->has_tensor_scale) {
       // Its chance matters to where scales are rounded alone, so it is taken at its median.
-      const double m = magnitude_quantile(distribution, -std::expm1(-std::log(2.0) / count_));
-      tensor_scale_ = static_cast<float>(m / (6 * 448));
+      most_ = magnitude_quantile(distribution, -std::expm1(-std::log(2.0) / count_));
     }
     for (const auto& kind : kinds) {
       const double spread = points.square_spread / std::sqrt(kind.count);
@@ -182,18 +223,29 @@ class QuantizedOperand {
         why_not_ = part.ranges.why_not;
         return;
       }
+      Features pair{};
       for (const auto& range : part.ranges.list) {
-        part.means.push_back(mean_features(range));
-        add_to(part.mean, range.weight, part.means.back());
+        const auto [mean, of_pair] = mean_features(range, kind.count);
+        part.means.push_back(mean);
+        add_to(part.mean, range.weight, mean);
+        add_to(pair, range.weight, of_pair);
       }
+      const double others = kind.tiles * kind.count / count_ * (kind.along - 1);
+      add_to(neighbours_.pair, others, pair);
+      neighbours_.count += others;
       if (part.ranges.square_step > 0) add_own_square(part, points);
       add_to(mean_, kind.tiles * kind.count / count_, part.mean);
       parts_.push_back(std::move(part));
+    }
+    if (has_one_tile()) neighbours_ = {};  // outcome by outcome, they have nothing in common
+    if (neighbours_.count > 0) {
+      for (double& f : neighbours_.pair) f /= neighbours_.count;
     }
   }
 
   const std::string& why_not() const { return why_not_; }
   const Features& mean() const { return mean_; }
+  const Neighbours& neighbours() const { return neighbours_; }
   double count() const { return count_; }
 
   // One tile: its range is one draw of what decides the error.
@@ -305,27 +357,44 @@ class QuantizedOperand {
   }
 
   StepFunction step(const TileRange& range) const {
-    return step_function(scheme_, range.range, tensor_scale_);
+    return step_function(scheme_, range.range, most_);
   }
 
-  Features mean_features(const TileRange& range) const {
+  // Of an entry of a tile of `count` with that range, and of two different ones.
+  struct Means {
+    Features one{}, pair{};
+  };
+  Means mean_features(const TileRange& range, double count) const {
     const StepFunction q = step(range);
-    Features mean{};
+    Means means;
+    Features own{};  // what an entry's mean has to do with itself
+    const auto add = [&](double share, const Features& f) {
+      add_to(means.one, share, f);
+      add_to(own, share, squares_of_means(f));
+    };
     const auto add_part = [&](double share, double from, double to) {
       if (!(share > 0)) return;
       const auto sums = q.integrate(moments_, from, to);
       if (sums.mass > 0) {
-        add_to(mean, share / sums.mass, sums.features);
+        Features f = sums.features;
+        for (double& x : f) x /= sums.mass;
+        add(share, f);
       } else {
-        add_to(mean, share, q.at(std::isfinite(from) ? from : to));
+        add(share, q.at(std::isfinite(from) ? from : to));
       }
     };
     add_part(range.below, -kInfinity, range.lo);
     add_part(range.middle, range.lo, range.hi);
     add_part(range.above, range.hi, kInfinity);
-    if (range.at_lo > 0) add_to(mean, range.at_lo, q.at(range.lo));
-    if (range.at_hi > 0) add_to(mean, range.at_hi, q.at(range.hi));
-    return mean;
+    if (range.at_lo > 0) add(range.at_lo, q.at(range.lo));
+    if (range.at_hi > 0) add(range.at_hi, q.at(range.hi));
+    if (count > 1) {
+      const Features all = squares_of_means(means.one);
+      auto& pair = means.pair;
+      for (const auto i : kSquares) pair[i] = (count * all[i] - own[i]) / (count - 1);
+      pair[kEE] += q.factor() * (pair[kXX] + 2 * pair[kXE] + pair[kEE]);
+    }
+    return means;
   }
 
   // Per value of the tile. Adds to the covariance of the squares of all values.
@@ -377,15 +446,11 @@ class QuantizedOperand {
   const PartialMoments& moments_;
   const Scheme& scheme_;
   double count_ = 0;
-  float tensor_scale_ = 1;
+  double most_ = 0;
   std::string why_not_;
   std::vector<Part> parts_;
   Features mean_{};
-};
-
-// Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
-struct Pair {
-  double dd, dy, yy;
+  Neighbours neighbours_;
 };
 
 // tr(QSQS) with Q = diag(1, −h).
@@ -397,27 +462,34 @@ double trace(const Pair& s, double h) {
 // entries of Y and its error are no better than random, D² and Y² of normal ones; and rows of A
 // and columns of B differ in their sums.
 double variance_of_interaction(const ProductError& error, const Features& a, const Features& b,
+                               const Neighbours& near_a, const Neighbours& near_b,
                                const Covariance& of_a, const Covariance& of_b, double m, double n) {
   const double k = error.k();
   const Ratio ratio = error.ratio(a, b);
   const double h = ratio.value();
   const double mean_d = ProductError::mean_error(a, b);
   const double mean_y = a[kX] * b[kX];
-  const double dy = -(a[kXX] * b[kXE] + a[kXE] * b[kXX] + a[kXE] * b[kXE]);  // E[dy] of a term
-  const Pair all = {k * (ProductError::square_error(a, b) - mean_d * mean_d),
-                    k * (dy - mean_d * mean_y), k * (a[kXX] * b[kXX] - mean_y * mean_y)};
+  const Pair& near = error.neighbours();
+  const Pair all = {k * (ProductError::square_error(a, b) - mean_d * mean_d + near.dd),
+                    k * (ProductError::error_by_product(a, b) - mean_d * mean_y + near.dy),
+                    k * (a[kXX] * b[kXX] - mean_y * mean_y)};
   // Of E[(D, Y) | row of A]: d is −(x·e' + e·(x' + e')) in the other's means, y is x·x'.
-  const auto main_effect = [&](const Features& of, const Features& other) {
+  const auto main_effect = [&](const Features& of, const Neighbours& others,
+                               const Features& other) {
+    const auto covariance = [&](std::size_t i) {
+      const double alone = squares_of_means(of)[i];
+      return of[i] - alone + others.count * (others.pair[i] - alone);
+    };
     const double xx = of[kXX] - of[kX] * of[kX];
-    const double xe = of[kXE] - of[kX] * of[kE];
-    const double ee = of[kEE] - of[kE] * of[kE];
+    const double xe = covariance(kXE);
+    const double ee = covariance(kEE);
     const double by_x = -other[kE];
     const double by_e = -(other[kX] + other[kE]);
     return Pair{k * (by_x * by_x * xx + 2 * by_x * by_e * xe + by_e * by_e * ee),
                 k * other[kX] * (by_x * xx + by_e * xe), k * other[kX] * other[kX] * xx};
   };
-  const Pair rows = main_effect(a, b);
-  const Pair columns = main_effect(b, a);
+  const Pair rows = main_effect(a, near_a, b);
+  const Pair columns = main_effect(b, near_b, a);
   const Pair rest = {all.dd - rows.dd - columns.dd, all.dy - rows.dy - columns.dy,
                      all.yy - rows.yy - columns.yy};
   const double d = k * mean_d;
@@ -474,12 +546,14 @@ std::vector<double> even_quantiles(std::vector<std::pair<double, double>> weight
   return quantiles;
 }
 
-// The same of a distribution with mean 0 and those cumulants: Pearson's third kind, which a sum of
-// a few squares of normal numbers has exactly.
-std::vector<double> even_quantiles(const Noise& noise, std::size_t count) {
+// The same of a distribution with mean 0 and those cumulants, nowhere below `least`: Pearson's
+// third kind, which a sum of a few squares of normal numbers has exactly.
+std::vector<double> even_quantiles(const Noise& noise, double least, std::size_t count) {
   std::vector<double> quantiles;
   const double deviation = std::sqrt(noise.variance);
-  const double skewness = deviation > 0 ? noise.third / (noise.variance * deviation) : 0;
+  double skewness = deviation > 0 ? noise.third / (noise.variance * deviation) : 0;
+  // Its lower end is at −2·deviation/skewness; only four deviations away does it matter.
+  if (4 * deviation > -least) skewness = std::max(skewness, 2 * deviation / -least);
   const auto& normal = distribution("normal");
   constexpr double kNoSkew = 0.02;
   const double shape = 4 / std::max(skewness * skewness, kNoSkew * kNoSkew);
@@ -547,7 +621,8 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
     for (const double y : quantiles_b) both.emplace_back(x + y, 1);
   }
   const auto ranges = even_quantiles(both, both.size() == 1 ? 1 : 2 * kFew);
-  const auto noises = even_quantiles(noise, 2 * kFew);
+  const auto noises =
+      even_quantiles(noise, -std::max(expected + ranges.front(), 0.01 * expected), 2 * kFew);
   std::vector<double> all;
   for (const double x : ranges) {
     for (const double y : noises) all.push_back(expected + x + y);
@@ -610,9 +685,10 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   if (!operand_a.why_not().empty()) return none(operand_a.why_not());
   const QuantizedOperand operand_b(moments, points, schemes.b, k, n, Role::right);
   if (!operand_b.why_not().empty()) return none(operand_b.why_not());
-  const ProductError error(depth);
   const Features& a = operand_a.mean();
   const Features& b = operand_b.mean();
+  ProductError error(depth);
+  error.add_neighbours(operand_a.neighbours(), operand_b.neighbours(), a, b);
   const Features by_a = operand_a.gradient(
       error.gradient(a, b), [&](const Features& f) { return error.ratio(f, b).value(); });
   const Features by_b = operand_b.gradient(
@@ -620,7 +696,8 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   Covariance of_a, of_b;
   Noise noise = operand_a.noise(by_a, points, of_a);
   noise.add(operand_b.noise(by_b, points, of_b));
-  noise.variance += variance_of_interaction(error, a, b, of_a, of_b, rows, columns);
+  noise.variance += variance_of_interaction(error, a, b, operand_a.neighbours(),
+                                            operand_b.neighbours(), of_a, of_b, rows, columns);
   return combine(error, &operand_a, &operand_b, a, b, noise);
 }
 

@@ -138,53 +138,53 @@ StepFunction of_grid(QuantParams params, const IntegerGrid& grid, const Conventi
   return StepFunction::of_cells(cells.edges, cells.values);
 }
 
-double fp16_of(double x) {
-  static const FloatFormat& format = float_format("fp16");
-  return decode(format, encode(format, static_cast<float>(x))).value;
+// The mean square of a number's relative error in fp16, all of its significands being as likely as
+// its neighbours.
+double fp16_error(double x) {
+  const double step = std::ldexp(1.0, std::max(std::ilogb(x), -14) - 10);
+  return step * step / (12 * x * x);
 }
 
-// Codes first … last of unrounded step d, standing for minimum + code·stored.
-StepFunction ggml_cells(int first, int last, double d, double stored, double minimum,
-                        double stored_minimum) {
-  std::vector<double> edges, values;
-  for (int code = first; code <= last; ++code) {
-    edges.push_back(code == first ? -kInfinity : minimum + (code - 0.5) * d);
-    values.push_back(stored_minimum + code * stored);
-  }
-  if (d < 0) {
-    // Descending, so from the other end.
-    std::reverse(values.begin(), values.end());
-    std::reverse(edges.begin(), edges.end());
-    edges.pop_back();
-    edges.insert(edges.begin(), -kInfinity);
-  }
-  return StepFunction::of_cells(edges, values);
+// Codes first … last of step d, standing for minimum + code·d.
+StepFunction even_cells(int first, int last, double d, double minimum) {
+  std::vector<double> levels;
+  for (int code = first; code <= last; ++code) levels.push_back(minimum + code * d);
+  if (d < 0) std::reverse(levels.begin(), levels.end());
+  StepFunction f = StepFunction::of_levels(levels, Rounding::half_away);
+  return f;
 }
 
-StepFunction of_block(const Scheme& scheme, Range range, float tensor_scale) {
+StepFunction of_block(const Scheme& scheme, Range range, double most) {
   const BlockElement& element = *block_element(scheme);
   const float extremum = std::abs(range.min) > std::abs(range.max) ? range.min : range.max;
   StepFunction zeros;
   zeros.add_cell(-kInfinity, 0);
   if (range.min == 0 && range.max == 0) return zeros;
   if (!scheme.format.block->has_scale_rule && !scheme.format.block->has_tensor_scale) {  // ggml
+    // Codes follow from the scale before it is rounded to fp16.
     if (element.has_minimum) {
       const double d = (double{range.max} - range.min) / element.most;
-      if (d == 0) return ggml_cells(0, 0, 1, 1, range.min, fp16_of(range.min));
-      return ggml_cells(0, element.most, d, fp16_of(d), range.min, fp16_of(range.min));
+      if (d == 0) return even_cells(0, 0, 1, range.min);
+      StepFunction f = even_cells(0, element.most, d, range.min);
+      f.set_factor(std::max(fp16_error(d), range.min == 0 ? 0 : fp16_error(range.min)));
+      return f;
     }
-    if (element.most == 127) {
-      const double d = std::abs(double{extremum}) / 127;
-      return ggml_cells(-127, 127, d, fp16_of(d), 0, 0);
-    }
-    const double d = double{extremum} / -element.most;
-    return ggml_cells(-element.most, element.most - 1, d, fp16_of(d), 0, 0);
+    const int first = element.most == 127 ? -127 : -element.most;
+    const int last = element.most == 127 ? 127 : element.most - 1;
+    const double d =
+        element.most == 127 ? std::abs(double{extremum}) / 127 : double{extremum} / -element.most;
+    StepFunction f = even_cells(first, last, d, 0);
+    f.set_factor(fp16_error(d));
+    return f;
   }
   // The format's own code finds the scale, of a block that holds nothing else.
   std::array<float, 64> values{};
   std::array<std::uint8_t, 128> bytes{};
   values[0] = extremum;
   const BlockFormat& format = *scheme.format.block;
+  const auto largest = static_cast<float>(std::max(most, std::abs(double{extremum})));
+  const float tensor_scale =
+      format.has_tensor_scale ? zeropoint::tensor_scale(format, {&largest, 1, 1, 1, 1}) : 1;
   format.encode(values.data(), format.block, {scheme.scale_rule, scheme.convention.rounding},
                 tensor_scale, bytes.data());
   double scale = 0;
@@ -255,8 +255,10 @@ StepFunction::Sums StepFunction::integrate(const PartialMoments& moments, double
   auto below = moments.at(from, hint);
   auto& f = sums.features;
   for (std::size_t i = index(from); i < pieces_.size() && pieces_[i].from < to; ++i) {
-    const double end = i + 1 < pieces_.size() ? std::min(to, pieces_[i + 1].from) : to;
-    const auto above = moments.at(end, hint);
+    // A piece begins with its edge, where there may be an atom.
+    const bool is_last = i + 1 == pieces_.size() || pieces_[i + 1].from >= to;
+    const auto above =
+        is_last ? moments.at(to, hint) : moments.at(moments.before(pieces_[i + 1].from), hint);
     const double p = above[0] - below[0];
     const double x = above[1] - below[1];
     const double xx = above[2] - below[2];
@@ -277,6 +279,7 @@ StepFunction::Sums StepFunction::integrate(const PartialMoments& moments, double
       f[kEE] += xx - 2 * piece.low * x + piece.low * piece.low * p;
     }
   }
+  f[kEE] += factor_ * (f[kXX] + 2 * f[kXE] + f[kEE]);
   return sums;
 }
 
@@ -287,13 +290,14 @@ Features StepFunction::at(double x) const {
     f[kXE] += weight * x * e;
     f[kEE] += weight * e * e;
   });
+  f[kEE] += factor_ * (f[kXX] + 2 * f[kXE] + f[kEE]);
   return f;
 }
 
-StepFunction step_function(const Scheme& scheme, Range range, float tensor_scale) {
+StepFunction step_function(const Scheme& scheme, Range range, double most) {
   switch (scheme.format.kind) {
     case FormatKind::block:
-      return of_block(scheme, range, tensor_scale);
+      return of_block(scheme, range, most);
     case FormatKind::floating: {
       const double scale = scheme.unit_scale ? 1 : double{params_of_range(scheme, range).scale};
       return of_float(*scheme.format.floating, scale, scheme.convention.rounding);

@@ -30,7 +30,9 @@ class StepFunction {
   void add_fine(double from, double step, double shift) {
     pieces_.push_back({from, shift, shift, step});
   }
-  std::size_t count() const { return pieces_.size(); }
+  /// Every number is off by a factor 1 + δ, the same for all of a tile: E[δ] = 0, E[δ²] = `square`.
+  void set_factor(double square) { factor_ = square; }
+  double factor() const { return factor_; }
 
   /// Features' sums over the distribution between `from` and `to`, and its mass there.
   struct Sums {
@@ -72,11 +74,12 @@ class StepFunction {
   std::size_t index(double x) const;
 
   std::vector<Piece> pieces_;
+  double factor_ = 0;
 };
 
 /// What a scheme does to a tile whose range was found to be [min, max]; of block formats, to a
-/// block with these extremes, in a tensor with that tensor scale.
-StepFunction step_function(const Scheme& scheme, Range range, float tensor_scale = 1);
+/// block with these extremes, in a tensor whose largest magnitude is `most` or beyond.
+StepFunction step_function(const Scheme& scheme, Range range, double most = 0);
 
 /// Why step_function() knows nothing of the scheme; empty if it does.
 std::string no_step_function(const Scheme& scheme);

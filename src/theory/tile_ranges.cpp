@@ -187,7 +187,7 @@ std::vector<Weighted> typical_sample(const Distribution& distribution, double co
   constexpr double kBins = 1024;
   std::vector<Weighted> sample;
   const auto add_one = [&](double rank) {
-    const auto x = static_cast<float>(distribution.expected_order_statistic(rank, count));
+    const auto x = static_cast<float>(distribution.quantile((rank + 0.5) / count));
     if (!sample.empty() && x < sample.back().at_most) return;
     sample.push_back({x, x, 1});
   };
@@ -259,8 +259,9 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
 
   const bool by_square = (codebook != nullptr && codebook->unit == LevelUnit::rms) ||
                          (!is_block && scheme.range.kind == RangeKind::sigma);
-  if (by_square && count < 32) {
-    ranges.why_not = "tiles of fewer than 32 values hang on their mean square too closely";
+  constexpr double kMostSpread = 0.3;
+  if (by_square && square_spread > kMostSpread) {
+    ranges.why_not = "the mean square of so few values, which the range follows, is too uncertain";
     return ranges;
   }
   if (codebook != nullptr && codebook->unit == LevelUnit::rms) {
@@ -289,14 +290,17 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
                                       : scheme.format.kind == FormatKind::integer &&
                                             scheme.convention.mapping == Mapping::affine;
       if (is_affine) {
-        ranges.list = between_ranks(distribution, 0, count - 1, count, is_fine ? 1 : 0.75, most,
-                                    tiles, is_padded);
+        // A minimum that is no multiple of the step moves where atoms fall between codes.
+        const double step = is_block ? 0.3 : is_fine ? 1 : 0.75;
+        ranges.list =
+            between_ranks(distribution, 0, count - 1, count, step, most, tiles, is_padded);
         break;
       }
       const double boundary = power_boundary(scheme);
+      const bool has_steps = is_block && scheme.format.block->has_tensor_scale;  // of its scales
       Magnitudes magnitudes(distribution, scheme, count, tiles);
       ranges.list = boundary > 0 ? magnitudes.by_octaves(boundary, largest_element(scheme))
-                                 : magnitudes.smooth(is_block ? 0.25 : 0.5, most);
+                                 : magnitudes.smooth(has_steps ? 0.05 : 0.5, most);
       break;
     }
     case RangeKind::cover: {
