@@ -91,6 +91,16 @@ struct Points {
   }
 };
 
+double dot(const Features& g, const Features& f) {
+  double sum = 0;
+  for (std::size_t i = 0; i < f.size(); ++i) sum += g[i] * f[i];
+  return sum;
+}
+
+void add_to(Features& sum, double weight, const Features& f) {
+  for (std::size_t i = 0; i < f.size(); ++i) sum[i] += weight * f[i];
+}
+
 // Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
 struct Pair {
   double dd, dy, yy;
@@ -134,6 +144,22 @@ class ProductError {
     add(b.count - a.count, alone_a, b.pair);
   }
   const Pair& neighbours() const { return neighbours_; }
+
+  // Of the ratio's value by the pair features of a's neighbours, for each of them.
+  Features gradient_by_pair(const Neighbours& a, const Neighbours& b, const Features& mean_a,
+                            const Features& mean_b) const {
+    Features g{};
+    if (!(a.count > 0)) return g;
+    Features other{};
+    const double both = std::min(a.count, b.count) / a.count;
+    add_to(other, both, b.pair);
+    add_to(other, 1 - both, squares_of_means(mean_b));
+    const double denominator = ratio(mean_a, mean_b).denominator;
+    g[kXX] = other[kEE] / denominator;
+    g[kXE] = 2 * (other[kXE] + other[kEE]) / denominator;
+    g[kEE] = (other[kXX] + 2 * other[kXE] + other[kEE]) / denominator;
+    return g;
+  }
 
   Ratio ratio(const Features& a, const Features& b) const {
     const double mean = mean_error(a, b);
@@ -190,16 +216,6 @@ struct Noise {
 using Covariance = std::array<std::array<double, 3>, 3>;
 constexpr std::array kSquares = {kXX, kXE, kEE};
 
-double dot(const Features& g, const Features& f) {
-  double sum = 0;
-  for (std::size_t i = 0; i < f.size(); ++i) sum += g[i] * f[i];
-  return sum;
-}
-
-void add_to(Features& sum, double weight, const Features& f) {
-  for (std::size_t i = 0; i < f.size(); ++i) sum[i] += weight * f[i];
-}
-
 // An operand under its scheme.
 class QuantizedOperand {
  public:
@@ -209,37 +225,39 @@ class QuantizedOperand {
     const Distribution& distribution = moments.distribution();
     const auto kinds = tile_kinds(scheme, rows, cols, role);
     for (const auto& kind : kinds) count_ += kind.tiles * kind.count;
-    if (scheme.format.block != nullptr && scheme.format.block->has_tensor_scale) {
-      // Its chance matters to where scales are rounded alone, so it is taken at its median.
-      most_ = magnitude_quantile(distribution, -std::expm1(-std::log(2.0) / count_));
-    }
     for (const auto& kind : kinds) {
       const double spread = points.square_spread / std::sqrt(kind.count);
       Part part{kind,
                 tile_ranges(distribution, scheme, kind.count, kind.tiles, kind.is_padded, spread),
+                {},
                 {},
                 {}};
       if (!part.ranges.why_not.empty()) {
         why_not_ = part.ranges.why_not;
         return;
       }
-      Features pair{};
-      for (const auto& range : part.ranges.list) {
-        const auto [mean, of_pair] = mean_features(range, kind.count);
-        part.means.push_back(mean);
-        add_to(part.mean, range.weight, mean);
-        add_to(pair, range.weight, of_pair);
-      }
-      const double others = kind.tiles * kind.count / count_ * (kind.along - 1);
-      add_to(neighbours_.pair, others, pair);
-      neighbours_.count += others;
-      if (part.ranges.square_step > 0) add_own_square(part, points);
-      add_to(mean_, kind.tiles * kind.count / count_, part.mean);
       parts_.push_back(std::move(part));
     }
-    if (has_one_tile()) neighbours_ = {};  // outcome by outcome, they have nothing in common
-    if (neighbours_.count > 0) {
-      for (double& f : neighbours_.pair) f /= neighbours_.count;
+    has_one_tile_ = parts_.size() == 1 && parts_[0].kind.tiles == 1 && !follows_square();
+    if (scheme.format.block == nullptr || !scheme.format.block->has_tensor_scale) {
+      find_means(points);
+    } else {
+      // The largest magnitude of all sets the tensor's scale: at five of its quantiles.
+      constexpr int kMagnitudes = 5;
+      for (int i = 0; i < kMagnitudes; ++i) {
+        // The median last, to stand for the others from then on.
+        const double p = ((i + 3) % kMagnitudes + 0.5) / kMagnitudes;
+        most_ = magnitude_quantile(distribution, -std::expm1(std::log(p) / count_));
+        find_means(points);
+        outcomes_.push_back({1.0 / kMagnitudes, mean_});
+      }
+    }
+    if (has_one_tile_) {
+      for (std::size_t i = 0; i < parts_[0].means.size(); ++i) {
+        outcomes_.push_back({parts_[0].ranges.list[i].weight, parts_[0].means[i]});
+      }
+    } else if (outcomes_.empty()) {
+      outcomes_.push_back({1, mean_});
     }
   }
 
@@ -248,22 +266,12 @@ class QuantizedOperand {
   const Neighbours& neighbours() const { return neighbours_; }
   double count() const { return count_; }
 
-  // One tile: its range is one draw of what decides the error.
-  bool has_one_tile() const {
-    return parts_.size() == 1 && parts_[0].kind.tiles == 1 && !follows_square();
-  }
+  // What is one draw for the whole operand: the range of one tile, or a tensor's own scale.
   struct Outcome {
     double probability;
-    const Features* mean;
+    Features mean;
   };
-  std::vector<Outcome> outcomes() const {
-    if (!has_one_tile()) return {{1, &mean_}};
-    std::vector<Outcome> list;
-    for (std::size_t i = 0; i < parts_[0].means.size(); ++i) {
-      list.push_back({parts_[0].ranges.list[i].weight, &parts_[0].means[i]});
-    }
-    return list;
-  }
+  const std::vector<Outcome>& outcomes() const { return outcomes_; }
 
   // How much the mean square of what a range follows adds to a gradient.
   template <class F>
@@ -281,26 +289,32 @@ class QuantizedOperand {
 
   // Cumulants of g times the measured mean features, beside what outcomes() holds; and the
   // covariance of an entry's squares.
-  Noise noise(const Features& g, const Points& points, Covariance& covariance) const {
+  // `by_pair` is the gradient by neighbours' pair features, times their number.
+  Noise noise(const Features& g, const Features& by_pair, const Points& points,
+              Covariance& covariance) const {
     Noise noise;
     covariance = {};
     for (const auto& part : parts_) {
       const double n = part.kind.count;
       const double share = part.kind.tiles * n / count_;
+      const auto value = [&](std::size_t i) {
+        return dot(g, part.means[i]) +
+               (n > 1 ? (part.kind.along - 1) * dot(by_pair, part.pairs[i]) : 0);
+      };
       double usual = 0, center = 0;
       for (std::size_t i = 0; i < part.means.size(); ++i) {
         const auto& range = part.ranges.list[i];
         if (!range.is_usual) continue;
         usual += range.weight;
-        center += range.weight * dot(g, part.means[i]);
+        center += range.weight * value(i);
       }
       center /= usual;
       Noise tile;
-      if (!has_one_tile() && !follows_square()) {
+      if (!has_one_tile_ && !follows_square()) {
         for (std::size_t i = 0; i < part.means.size(); ++i) {
           const auto& range = part.ranges.list[i];
           if (!range.is_usual) continue;
-          const double off = n * (dot(g, part.means[i]) - center);
+          const double off = n * (value(i) - center);
           tile.variance += range.weight / usual * off * off;
           tile.third += range.weight / usual * off * off * off;
         }
@@ -317,8 +331,7 @@ class QuantizedOperand {
         if (!range.is_usual) continue;
         const double weight = range.weight / some;
         const Noise within = noise_within(range, g, points, weight * share, covariance);
-        const double off =
-            has_one_tile() || follows_square() ? 0 : n * (dot(g, part.means[i]) - center);
+        const double off = has_one_tile_ || follows_square() ? 0 : n * (value(i) - center);
         tile.variance += weight * n * within.variance;
         tile.third += weight * (n * within.third + 3 * off * n * within.variance);
       }
@@ -332,9 +345,36 @@ class QuantizedOperand {
   struct Part {
     TileKind kind;
     TileRanges ranges;
-    std::vector<Features> means;  // of a tile with that range
+    std::vector<Features> means, pairs;  // of a tile with that range
     Features mean;
   };
+
+  void find_means(const Points& points) {
+    mean_ = {};
+    neighbours_ = {};
+    for (auto& part : parts_) {
+      part.means.clear();
+      part.pairs.clear();
+      part.mean = {};
+      Features pair{};
+      for (const auto& range : part.ranges.list) {
+        const auto [mean, of_pair] = mean_features(range, part.kind.count);
+        part.means.push_back(mean);
+        part.pairs.push_back(of_pair);
+        add_to(part.mean, range.weight, mean);
+        add_to(pair, range.weight, of_pair);
+      }
+      if (part.ranges.square_step > 0) add_own_square(part, points);
+      const double share = part.kind.tiles * part.kind.count / count_;
+      add_to(mean_, share, part.mean);
+      add_to(neighbours_.pair, share * (part.kind.along - 1), pair);
+      neighbours_.count += share * (part.kind.along - 1);
+    }
+    if (has_one_tile_) neighbours_ = {};  // outcome by outcome, they have nothing in common
+    if (neighbours_.count > 0) {
+      for (double& f : neighbours_.pair) f /= neighbours_.count;
+    }
+  }
 
   bool follows_square() const { return parts_[0].ranges.square_step > 0; }
 
@@ -386,8 +426,16 @@ class QuantizedOperand {
     add_part(range.below, -kInfinity, range.lo);
     add_part(range.middle, range.lo, range.hi);
     add_part(range.above, range.hi, kInfinity);
-    if (range.at_lo > 0) add(range.at_lo, q.at(range.lo));
-    if (range.at_hi > 0) add(range.at_hi, q.at(range.hi));
+    const auto add_extreme = [&](double share, double x) {
+      if (!(share > 0)) return;
+      Features f = q.at(x);
+      if (range.extreme) {
+        for (const auto i : {kE, kXE, kEE}) f[i] = (*range.extreme)[i];
+      }
+      add(share, f);
+    };
+    add_extreme(range.at_lo, range.lo);
+    add_extreme(range.at_hi, range.hi);
     if (count > 1) {
       const Features all = squares_of_means(means.one);
       auto& pair = means.pair;
@@ -447,6 +495,8 @@ class QuantizedOperand {
   const Scheme& scheme_;
   double count_ = 0;
   double most_ = 0;
+  bool has_one_tile_ = false;
+  std::vector<Outcome> outcomes_;
   std::string why_not_;
   std::vector<Part> parts_;
   Features mean_{};
@@ -490,6 +540,16 @@ double variance_of_interaction(const ProductError& error, const Features& a, con
   };
   const Pair rows = main_effect(a, near_a, b);
   const Pair columns = main_effect(b, near_b, a);
+  // What a tile's range does to the square of its sum is in the cumulants of tiles.
+  const auto of_ranges = [&](const Features& of, const Neighbours& others, const Features& other) {
+    const Features alone = squares_of_means(of);
+    Features by_range = alone;
+    for (const auto i : {kXE, kEE}) by_range[i] += others.pair[i] - alone[i];
+    by_range[kX] = of[kX];
+    by_range[kE] = of[kE];
+    const Pair pair = main_effect(by_range, {}, other);
+    return 2 * trace(pair, h) * others.count * others.count * (others.count + 1) / k;
+  };
   const Pair rest = {all.dd - rows.dd - columns.dd, all.dy - rows.dy - columns.dy,
                      all.yy - rows.yy - columns.yy};
   const double d = k * mean_d;
@@ -497,7 +557,8 @@ double variance_of_interaction(const ProductError& error, const Features& a, con
   const double of_means = 4 * (d * d * rest.dd - 2 * h * d * y * rest.dy + h * h * y * y * rest.yy);
   double variance =
       (2 * (trace(all, h) - trace(rows, h) - trace(columns, h)) + of_means) / (m * n) +
-      2 * trace(rows, h) / m + 2 * trace(columns, h) / n;
+      (2 * trace(rows, h) - of_ranges(a, near_a, b)) / m +
+      (2 * trace(columns, h) - of_ranges(b, near_b, a)) / n;
   // Squares that meet squares: heavy tails.
   constexpr std::array<std::array<double, 3>, 3> kForm = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
   const auto form = [&](std::size_t r, std::size_t s) {
@@ -585,8 +646,8 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
                         const QuantizedOperand* b_operand, const Features& a, const Features& b,
                         const Noise& noise) {
   using Outcomes = std::vector<QuantizedOperand::Outcome>;
-  const Outcomes outcomes_a = a_operand ? a_operand->outcomes() : Outcomes{{1, &a}};
-  const Outcomes outcomes_b = b_operand ? b_operand->outcomes() : Outcomes{{1, &b}};
+  const Outcomes outcomes_a = a_operand != nullptr ? a_operand->outcomes() : Outcomes{{1, a}};
+  const Outcomes outcomes_b = b_operand != nullptr ? b_operand->outcomes() : Outcomes{{1, b}};
   ErrorPrediction prediction;
   const double expected = error.ratio(a, b).value();
   if (!std::isfinite(expected) || !std::isfinite(noise.variance)) {
@@ -597,10 +658,10 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
   // E√R² over both ranges, to second order in what else varies.
   std::vector<std::pair<double, double>> of_a, of_b;
   for (const auto& x : outcomes_a) {
-    of_a.emplace_back(error.ratio(*x.mean, b).value() - expected, x.probability);
+    of_a.emplace_back(error.ratio(x.mean, b).value() - expected, x.probability);
   }
   for (const auto& y : outcomes_b) {
-    of_b.emplace_back(error.ratio(a, *y.mean).value() - expected, y.probability);
+    of_b.emplace_back(error.ratio(a, y.mean).value() - expected, y.probability);
   }
   double total = 0;
   for (const auto& [off_a, weight_a] : of_a) {
@@ -666,7 +727,7 @@ ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& s
   const Features g = operand.gradient(
       error.gradient(x, exact), [&](const Features& f) { return error.ratio(f, exact).value(); });
   Covariance covariance;
-  const Noise noise = operand.noise(g, points, covariance);
+  const Noise noise = operand.noise(g, {}, points, covariance);
   return combine(error, &operand, nullptr, x, exact, noise);
 }
 
@@ -694,8 +755,10 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   const Features by_b = operand_b.gradient(
       error.gradient(b, a), [&](const Features& f) { return error.ratio(a, f).value(); });
   Covariance of_a, of_b;
-  Noise noise = operand_a.noise(by_a, points, of_a);
-  noise.add(operand_b.noise(by_b, points, of_b));
+  const auto& near_a = operand_a.neighbours();
+  const auto& near_b = operand_b.neighbours();
+  Noise noise = operand_a.noise(by_a, error.gradient_by_pair(near_a, near_b, a, b), points, of_a);
+  noise.add(operand_b.noise(by_b, error.gradient_by_pair(near_b, near_a, b, a), points, of_b));
   noise.variance += variance_of_interaction(error, a, b, operand_a.neighbours(),
                                             operand_b.neighbours(), of_a, of_b, rows, columns);
   return combine(error, &operand_a, &operand_b, a, b, noise);

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <utility>
 
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/quadrature/gauss.hpp>
@@ -36,6 +38,7 @@ class Magnitudes {
  public:
   Magnitudes(const Distribution& distribution, const Scheme& scheme, double count, double tiles)
       : distribution_(distribution),
+        scheme_(scheme),
         count_(count),
         needs_sign_(scheme.format.kind == FormatKind::block &&
                     !scheme.format.block->has_scale_rule),  // ggml's scales have one
@@ -76,8 +79,10 @@ class Magnitudes {
   double add_between(double from, double to, double below) {
     const double tail = tail_of(to);
     const double above = tail >= 1 ? 0 : std::exp(count_ * std::log1p(-tail));
-    using Rule =
-        boost::math::quadrature::gauss<double, 30>;  // the largest element's own error is a saw
+    if (above - below < 1e-9) return above;
+    using Rule = boost::math::quadrature::gauss<double, 10>;
+    // The other values' errors are smooth in the largest one, but its own is a saw.
+    const Features extreme = errors_of_extreme(from, std::min(to, 2 * from));
     for (std::size_t i = 0; i < Rule::abscissa().size(); ++i) {
       for (const double side : {-1.0, 1.0}) {
         const double part = (1 + side * Rule::abscissa()[i]) / 2;
@@ -85,9 +90,40 @@ class Magnitudes {
         const double weight = Rule::weights()[i] / 2 * (above - below);
         if (weight < 1e-9) continue;
         add(weight, -std::expm1(std::log(u) / count_), -std::log(-std::log(u)) <= usual_, from, to);
+        list_.back().extreme = extreme;
       }
     }
     return above;
+  }
+
+  // Of the largest magnitude's own value, where it lies between two that mean one scale.
+  Features errors_of_extreme(double from, double to) const {
+    constexpr int kSteps = 256;
+    const double middle = (from + to) / 2;
+    const StepFunction q = step_function(scheme_, as_range(-middle, middle));
+    Features mean{};
+    double mass = 0;
+    double above_before = distribution_.cdf(from);
+    double below_before = distribution_.cdf(-from);
+    for (int i = 0; i < kSteps; ++i) {
+      const double end = from + (to - from) * (i + 1) / kSteps;
+      const double m = end - (to - from) / (2 * kSteps);
+      const double above = distribution_.cdf(end);
+      const double below = distribution_.cdf(-end);
+      // The density of a maximum, but for a factor: G(m)^(count − 1)·g(m).
+      const double others = std::exp((count_ - 1) * std::log1p(-std::min(tail_of(m), 1 - 1e-12)));
+      const auto add_value = [&](double probability, double x) {
+        const Features f = q.at(x);
+        for (std::size_t j = 0; j < f.size(); ++j) mean[j] += probability * f[j];
+        mass += probability;
+      };
+      add_value(others * (above - above_before), m);
+      add_value(others * (below_before - below), -m);
+      above_before = above;
+      below_before = below;
+    }
+    for (double& f : mean) f = mass > 0 ? f / mass : 0;
+    return mean;
   }
 
   void add(double weight, double tail, bool is_usual, double least = 0, double most = kInfinity) {
@@ -108,6 +144,7 @@ class Magnitudes {
   }
 
   const Distribution& distribution_;
+  const Scheme& scheme_;
   double count_;
   bool needs_sign_;
   double usual_;
@@ -121,12 +158,12 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
   const double usual = usual_extreme(tiles);
   // The probability below rank s is Beta(s + 1, n − s), that below r a Beta(r + 1, s − r) of it.
   struct Draw {
-    double weight, u, tail;
+    double weight, u;
     bool is_usual;
   };
-  const auto draws = [&](double from_below, double from_above, bool upper) {
+  const auto draws = [&](double from_below, double from_above, bool upper, double shift) {
     std::vector<Draw> list;
-    for_each_extreme(step, most, [&](double weight, double u, double tail, double z) {
+    const auto add = [&](double weight, double u, double tail, double z) {
       // Seen from the end that it lies near, so that extremes are exact.
       const double near = upper ? from_above : from_below;
       const double far = upper ? from_below : from_above;
@@ -138,15 +175,22 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
         part = u < 0.5 ? boost::math::quantile(boost::math::complement(beta, u))
                        : boost::math::quantile(beta, tail);
       }
-      list.push_back({weight, upper ? 1 - part : part, upper ? part : 1 - part, z <= usual});
-    });
+      list.push_back({weight, upper ? 1 - part : part, z <= usual});
+    };
+    for_each_extreme(step, most, add, shift);
     return list;
   };
-  const auto upper = draws(s + 1, n - s, true);
-  const auto lower = draws(r + 1, s - r, false);
+  const auto upper = draws(s + 1, n - s, true, 0);
+  auto lower = draws(r + 1, s - r, false, 0);
   std::vector<TileRange> list;
   const double one = 1 / n;
+  double shift = 0;
   for (const auto& top : upper) {
+    if (r == 0) {
+      // Moved each time, so that what hangs on the range's remainder is met everywhere alike.
+      shift = std::fmod(shift + std::numbers::phi, 1);
+      lower = draws(r + 1, s - r, false, shift);
+    }
     for (const auto& bottom : lower) {
       const double weight = top.weight * bottom.weight;
       if (weight < 1e-8) continue;
@@ -291,7 +335,7 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
                                             scheme.convention.mapping == Mapping::affine;
       if (is_affine) {
         // A minimum that is no multiple of the step moves where atoms fall between codes.
-        const double step = is_block ? 0.3 : is_fine ? 1 : 0.75;
+        const double step = is_fine ? 1 : 0.6;
         ranges.list =
             between_ranks(distribution, 0, count - 1, count, step, most, tiles, is_padded);
         break;
@@ -300,7 +344,7 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
       const bool has_steps = is_block && scheme.format.block->has_tensor_scale;  // of its scales
       Magnitudes magnitudes(distribution, scheme, count, tiles);
       ranges.list = boundary > 0 ? magnitudes.by_octaves(boundary, largest_element(scheme))
-                                 : magnitudes.smooth(has_steps ? 0.05 : 0.5, most);
+                                 : magnitudes.smooth(has_steps ? 0.1 : 0.5, most);
       break;
     }
     case RangeKind::cover: {

@@ -1,9 +1,12 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "zeropoint/quantize/scheme.hpp"
 #include "zeropoint/theory/distribution.hpp"
+
+#include "theory/step_function.hpp"
 
 namespace zeropoint {
 
@@ -15,6 +18,8 @@ struct TileRange {
   Range range;    ///< what the estimator says
   double lo, hi;  ///< infinite if the range says nothing about where values are
   double below, at_lo, middle, at_hi, above;
+  /// Mean features of the values at lo and hi, where their errors jump about as the range changes.
+  std::optional<Features> extreme = {};
 };
 
 /// How a tile's values bear on its range.
@@ -36,14 +41,16 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
 /// The magnitude that a draw stays within with probability 1 − tail.
 double magnitude_quantile(const Distribution& distribution, double tail);
 
-/// f(weight, u, 1 − u) at nodes of a rule for integrals over u in [0, 1], many of them near 1: even
-/// in the variable z of exp(−exp(−z)), from far below it up to `most`.
+/// f(weight, u, 1 − u, z) at nodes of a rule for integrals over u in [0, 1], many of them near 1:
+/// even in the variable z of exp(−exp(−z)), from far below it up to `most`, moved by a part `shift`
+/// of their distance.
 template <class F>
-void for_each_extreme(double step, double most, const F& f) {
+void for_each_extreme(double step, double most, const F& f, double shift = 0) {
   // Below, exp(−exp(2.5)) = 5e-6.
+  const double least = -2.5 - shift * step;
   double sum = 0;
-  for (double z = -2.5; z <= most; z += step) sum += std::exp(-z - std::exp(-z));
-  for (double z = -2.5; z <= most; z += step) {
+  for (double z = least; z <= most; z += step) sum += std::exp(-z - std::exp(-z));
+  for (double z = least; z <= most; z += step) {
     const double tail = std::exp(-z);
     f(std::exp(-z - tail) / sum, std::exp(-tail), -std::expm1(-tail), z);
   }
