@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 
 namespace zeropoint {
 
@@ -12,7 +13,8 @@ constexpr double kTolerance = 1e-10;
 constexpr int kDeepest = 44;               // where a density jumps or has a spike
 constexpr std::size_t kMostNodes = 20000;  // of what is all spikes there is no table
 
-PartialMoments::PartialMoments(const Distribution& distribution) : distribution_(distribution) {
+PartialMoments::PartialMoments(const Distribution& distribution)
+    : distribution_(distribution), name_(distribution.name()) {
   const Values whole = direct(std::numeric_limits<double>::infinity());
   scale_ = {1, std::sqrt(whole[2]), whole[2]};
   // Quantiles even in the logarithm of their odds, from 1e-13 to 1 − 1e-13, and 0.
@@ -37,6 +39,29 @@ PartialMoments::PartialMoments(const Distribution& distribution) : distribution_
     nodes_.push_back(right);
   }
   if (nodes_.size() > kMostNodes) nodes_.clear();
+}
+
+std::shared_ptr<const PartialMoments> PartialMoments::of(const Distribution& distribution) {
+  static std::mutex mutex;
+  static std::shared_ptr<const PartialMoments> last;
+  {
+    const std::scoped_lock lock(mutex);
+    if (last && last->is_of(distribution)) return last;
+  }
+  auto made = std::make_shared<const PartialMoments>(distribution);
+  const std::scoped_lock lock(mutex);
+  return last = made;
+}
+
+// Another distribution may stand where one was that is gone.
+bool PartialMoments::is_of(const Distribution& distribution) const {
+  if (&distribution_ != &distribution || name_ != distribution.name()) return false;
+  constexpr std::size_t kProbes = 8;
+  for (std::size_t i = 0; i < kProbes && !nodes_.empty(); ++i) {
+    const Node& node = nodes_[i * (nodes_.size() - 1) / (kProbes - 1)];
+    if (distribution.cdf(node.x) != node.values[0]) return false;
+  }
+  return true;
 }
 
 PartialMoments::Values PartialMoments::direct(double x) const {

@@ -1,6 +1,8 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "zeropoint/theory/distribution.hpp"
@@ -12,6 +14,8 @@ namespace zeropoint {
 class PartialMoments {
  public:
   explicit PartialMoments(const Distribution& distribution);
+  /// The last one made, if it is of the same distribution: a study asks many times in a row.
+  static std::shared_ptr<const PartialMoments> of(const Distribution& distribution);
 
   /// P(X ≤ x), E[X; X ≤ x], E[X²; X ≤ x].
   using Values = std::array<double, 3>;
@@ -27,12 +31,14 @@ class PartialMoments {
     double x;
     Values values, slopes;
   };
+  bool is_of(const Distribution& distribution) const;
   Values direct(double x) const;
   Node node(double x) const;
   static Values between(const Node& left, const Node& right, double x);
   void refine(const Node& left, const Node& right, int depth);
 
   const Distribution& distribution_;
+  std::string name_;
   Values scale_;
   std::vector<Node> nodes_;
 };

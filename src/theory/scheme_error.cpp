@@ -228,7 +228,7 @@ class QuantizedOperand {
     for (const auto& kind : kinds) {
       const double spread = points.square_spread / std::sqrt(kind.count);
       Part part{kind,
-                tile_ranges(distribution, scheme, kind.count, kind.tiles, kind.is_padded, spread),
+                tile_ranges(moments, scheme, kind.count, kind.tiles, kind.is_padded, spread),
                 {},
                 {},
                 {}};
@@ -265,6 +265,11 @@ class QuantizedOperand {
   const Features& mean() const { return mean_; }
   const Neighbours& neighbours() const { return neighbours_; }
   double count() const { return count_; }
+  // Whether a range is taken at its expectation.
+  bool has_central_range() const {
+    return !scheme_.unit_scale && scheme_.format.kind != FormatKind::block &&
+           (follows_square() || scheme_.range.kind == RangeKind::mse);
+  }
 
   // What is one draw for the whole operand: the range of one tile, or a tensor's own scale.
   struct Outcome {
@@ -703,6 +708,17 @@ std::string refusal(const Distribution& distribution, const Scheme& scheme, std:
   return no_step_function(scheme);
 }
 
+// A range that is taken where the error is least, or from the mean square, is known well enough for
+// squares of errors, but not for their mean, on which a product of numbers with means hangs.
+std::string no_means(const ProductError& error, const QuantizedOperand& a,
+                     const QuantizedOperand& b) {
+  if (!a.has_central_range() && !b.has_central_range()) return {};
+  const double mean = ProductError::mean_error(a.mean(), b.mean());
+  const double square = ProductError::square_error(a.mean(), b.mean());
+  if ((error.k() - 1) * mean * mean < 0.1 * square) return {};
+  return "the mean of the errors decides, and hangs on a range that is known in the mean alone";
+}
+
 ErrorPrediction none(std::string why_not) {
   ErrorPrediction prediction;
   prediction.why_not = std::move(why_not);
@@ -714,9 +730,10 @@ ErrorPrediction none(std::string why_not) {
 ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& scheme,
                                std::size_t rows, std::size_t cols, Role role) {
   if (auto why_not = refusal(distribution, scheme, rows, cols); !why_not.empty()) {
-    return none(std::move(why_not));
+    return none(why_not);
   }
-  const PartialMoments moments(distribution);
+  const auto table = PartialMoments::of(distribution);
+  const PartialMoments& moments = *table;
   const Points points(distribution, static_cast<double>(rows) * static_cast<double>(cols));
   const QuantizedOperand operand(moments, points, scheme, rows, cols, role);
   if (!operand.why_not().empty()) return none(operand.why_not());
@@ -733,11 +750,12 @@ ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& s
 
 ErrorPrediction predict_product(const Distribution& distribution, const SchemePair& schemes,
                                 std::size_t m, std::size_t k, std::size_t n) {
-  for (auto why_not :
+  for (const auto& why_not :
        {refusal(distribution, schemes.a, m, k), refusal(distribution, schemes.b, k, n)}) {
-    if (!why_not.empty()) return none(std::move(why_not));
+    if (!why_not.empty()) return none(why_not);
   }
-  const PartialMoments moments(distribution);
+  const auto table = PartialMoments::of(distribution);
+  const PartialMoments& moments = *table;
   const auto rows = static_cast<double>(m);
   const auto depth = static_cast<double>(k);
   const auto columns = static_cast<double>(n);
@@ -749,6 +767,9 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   const Features& a = operand_a.mean();
   const Features& b = operand_b.mean();
   ProductError error(depth);
+  if (const auto why_not = no_means(error, operand_a, operand_b); !why_not.empty()) {
+    return none(why_not);
+  }
   error.add_neighbours(operand_a.neighbours(), operand_b.neighbours(), a, b);
   const Features by_a = operand_a.gradient(
       error.gradient(a, b), [&](const Features& f) { return error.ratio(f, b).value(); });

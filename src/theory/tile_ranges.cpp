@@ -36,8 +36,9 @@ TileRange around_everything(Range range) {
 // A symmetric range over all values: the largest magnitude, which one of the values is.
 class Magnitudes {
  public:
-  Magnitudes(const Distribution& distribution, const Scheme& scheme, double count, double tiles)
-      : distribution_(distribution),
+  Magnitudes(const PartialMoments& moments, const Scheme& scheme, double count, double tiles)
+      : moments_(moments),
+        distribution_(moments.distribution()),
         scheme_(scheme),
         count_(count),
         needs_sign_(scheme.format.kind == FormatKind::block &&
@@ -72,7 +73,11 @@ class Magnitudes {
  private:
   double tail_of(double magnitude) const {
     if (std::isinf(magnitude)) return 0;
-    return 1 - distribution_.cdf(magnitude) + distribution_.cdf(-magnitude);
+    return 1 - cdf(magnitude) + cdf(-magnitude);
+  }
+  double cdf(double x) const {
+    std::size_t hint = 0;
+    return moments_.at(x, hint)[0];
   }
 
   // Magnitudes between two, of which the lower one has P(max ≤ it) = below. Returns the upper's.
@@ -98,18 +103,18 @@ class Magnitudes {
 
   // Of the largest magnitude's own value, where it lies between two that mean one scale.
   Features errors_of_extreme(double from, double to) const {
-    constexpr int kSteps = 256;
+    constexpr int kSteps = 128;
     const double middle = (from + to) / 2;
     const StepFunction q = step_function(scheme_, as_range(-middle, middle));
     Features mean{};
     double mass = 0;
-    double above_before = distribution_.cdf(from);
-    double below_before = distribution_.cdf(-from);
+    double above_before = cdf(from);
+    double below_before = cdf(-from);
     for (int i = 0; i < kSteps; ++i) {
       const double end = from + (to - from) * (i + 1) / kSteps;
       const double m = end - (to - from) / (2 * kSteps);
-      const double above = distribution_.cdf(end);
-      const double below = distribution_.cdf(-end);
+      const double above = cdf(end);
+      const double below = cdf(-end);
       // The density of a maximum, but for a factor: G(m)^(count − 1)·g(m).
       const double others = std::exp((count_ - 1) * std::log1p(-std::min(tail_of(m), 1 - 1e-12)));
       const auto add_value = [&](double probability, double x) {
@@ -143,6 +148,7 @@ class Magnitudes {
     put(1 - positive, 0, as_range(-m, 0));
   }
 
+  const PartialMoments& moments_;
   const Distribution& distribution_;
   const Scheme& scheme_;
   double count_;
@@ -154,14 +160,16 @@ class Magnitudes {
 // Between two order statistics, of ranks r and s of n: what is below, between and above them is
 // distributed as the whole is there, whatever they are.
 std::vector<TileRange> between_ranks(const Distribution& distribution, double r, double s, double n,
-                                     double step, double most, double tiles, bool holds_zero) {
+                                     double step, double lower_step, double most, double tiles,
+                                     bool holds_zero) {
   const double usual = usual_extreme(tiles);
   // The probability below rank s is Beta(s + 1, n − s), that below r a Beta(r + 1, s − r) of it.
   struct Draw {
     double weight, u;
     bool is_usual;
   };
-  const auto draws = [&](double from_below, double from_above, bool upper, double shift) {
+  const auto draws = [&](double from_below, double from_above, bool upper, double distance,
+                         double shift) {
     std::vector<Draw> list;
     const auto add = [&](double weight, double u, double tail, double z) {
       // Seen from the end that it lies near, so that extremes are exact.
@@ -177,11 +185,11 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
       }
       list.push_back({weight, upper ? 1 - part : part, z <= usual});
     };
-    for_each_extreme(step, most, add, shift);
+    for_each_extreme(distance, most, add, shift);
     return list;
   };
-  const auto upper = draws(s + 1, n - s, true, 0);
-  auto lower = draws(r + 1, s - r, false, 0);
+  const auto upper = draws(s + 1, n - s, true, step, 0);
+  auto lower = draws(r + 1, s - r, false, lower_step, 0);
   std::vector<TileRange> list;
   const double one = 1 / n;
   double shift = 0;
@@ -189,7 +197,7 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
     if (r == 0) {
       // Moved each time, so that what hangs on the range's remainder is met everywhere alike.
       shift = std::fmod(shift + std::numbers::phi, 1);
-      lower = draws(r + 1, s - r, false, shift);
+      lower = draws(r + 1, s - r, false, lower_step, shift);
     }
     for (const auto& bottom : lower) {
       const double weight = top.weight * bottom.weight;
@@ -284,8 +292,9 @@ double magnitude_quantile(const Distribution& distribution, double tail) {
   return high;
 }
 
-TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, double count,
+TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, double count,
                        double tiles, bool is_padded, double square_spread) {
+  const Distribution& distribution = moments.distribution();
   TileRanges ranges;
   if (scheme.unit_scale) {
     ranges.list = {around_everything({0, 0})};
@@ -336,13 +345,14 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
       if (is_affine) {
         // A minimum that is no multiple of the step moves where atoms fall between codes.
         const double step = is_fine ? 1 : 0.6;
-        ranges.list =
-            between_ranks(distribution, 0, count - 1, count, step, most, tiles, is_padded);
+        const double lower_step = is_block ? 0.12 : step;
+        ranges.list = between_ranks(distribution, 0, count - 1, count, step, lower_step, most,
+                                    tiles, is_padded);
         break;
       }
       const double boundary = power_boundary(scheme);
       const bool has_steps = is_block && scheme.format.block->has_tensor_scale;  // of its scales
-      Magnitudes magnitudes(distribution, scheme, count, tiles);
+      Magnitudes magnitudes(moments, scheme, count, tiles);
       ranges.list = boundary > 0 ? magnitudes.by_octaves(boundary, largest_element(scheme))
                                  : magnitudes.smooth(has_steps ? 0.1 : 0.5, most);
       break;
@@ -355,8 +365,8 @@ TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, d
         ranges.why_not = "a range between neighbours of a small tile is no order statistic of it";
         break;
       }
-      ranges.list =
-          between_ranks(distribution, r, s, count, is_fine ? 1.25 : 1, most, tiles, false);
+      const double step = is_fine ? 1.25 : 1;
+      ranges.list = between_ranks(distribution, r, s, count, step, step, most, tiles, false);
       break;
     }
     case RangeKind::sigma: {

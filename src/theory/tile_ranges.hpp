@@ -35,7 +35,7 @@ struct TileRanges {
 
 /// The ranges of one of `tiles` tiles of `count` values each, `padding` of them zeros that fill up
 /// a block. `square_spread` is the relative standard deviation of a tile's mean square.
-TileRanges tile_ranges(const Distribution& distribution, const Scheme& scheme, double count,
+TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, double count,
                        double tiles, bool is_padded, double square_spread);
 
 /// The magnitude that a draw stays within with probability 1 − tail.
