@@ -109,8 +109,10 @@ Prediction predict(const StudyCell& cell, const Operands& operands, const QTenso
   // At random, errors are larger than the edges of cells say, and nothing here knows by how much.
   if (convention.rounding == Rounding::stochastic) return {};
   if (cell.generator != "file") {
-    const auto study = predict_study(distribution(cell.distribution), cell.m, cell.k, cell.n,
-                                     cell.cover, cell.bits, convention);
+    const Distribution& source = distribution(cell.distribution);
+    if (!source.is_independent()) return {};  // what predictions take for granted
+    const auto study =
+        predict_study(source, cell.m, cell.k, cell.n, cell.cover, cell.bits, convention);
     return {study.errors.ground_truth, study.errors.expected, study.y.scale};
   }
   const auto product = product_moments(moments(*operands.a, a), moments(*operands.b, b), cell.k);
