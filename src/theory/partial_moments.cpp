@@ -29,7 +29,7 @@ PartialMoments::PartialMoments(const Distribution& distribution)
   }
   std::sort(at.begin(), at.end());
   at.erase(std::unique(at.begin(), at.end()), at.end());
-  if (at.empty()) return;
+  if (at.empty() || distribution.atom_probability() == 1) return;
   nodes_.push_back(node(at[0]));
   for (std::size_t i = 1; i < at.size(); ++i) {
     // By value: the list grows.

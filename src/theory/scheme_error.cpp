@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct TileKind {
   double tiles, count;
   double along;  // values of one row of A, or column of B
   bool is_padded;
+  bool operator==(const TileKind&) const = default;
 };
 
 std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, std::size_t cols,
@@ -74,9 +76,10 @@ struct Points {
     constexpr int kCount = 600;
     const double reach = std::log(100 * count);
     for (int i = 0; i < kCount; ++i) {
-      const double p = 1 / (1 + std::exp(-reach * (2.0 * i / (kCount - 1) - 1)));
-      x.push_back(distribution.quantile(p));
-      weight.push_back(p * (1 - p));
+      const double odds = std::exp(reach * (2.0 * i / (kCount - 1) - 1));
+      const double p = odds / (1 + odds);
+      x.push_back(p < 0.5 ? distribution.quantile(p) : distribution.upper_quantile(1 / (1 + odds)));
+      weight.push_back(p / (1 + odds));
     }
     const double sum = std::accumulate(weight.begin(), weight.end(), 0.0);
     for (double& w : weight) w /= sum;
@@ -435,12 +438,13 @@ class QuantizedOperand {
       if (!(share > 0)) return;
       Features f = q.at(x);
       if (range.extreme) {
-        for (const auto i : {kE, kXE, kEE}) f[i] = (*range.extreme)[i];
+        for (const auto i : {kE, kXE, kEE}) f[i] = range.extreme->mean[i];
       }
       add(share, f);
     };
     add_extreme(range.at_lo, range.lo);
     add_extreme(range.at_hi, range.hi);
+    for (const double x : range.beyond) add(1 / count, q.at(x));
     if (count > 1) {
       const Features all = squares_of_means(means.one);
       auto& pair = means.pair;
@@ -448,6 +452,21 @@ class QuantizedOperand {
       pair[kEE] += q.factor() * (pair[kXX] + 2 * pair[kXE] + pair[kEE]);
     }
     return means;
+  }
+
+  static Noise noise_of_extreme(const TileRange::Extreme& extreme, const Features& g,
+                                double share) {
+    const auto value = [&](const Features& f) {
+      return g[kE] * f[kE] + g[kXE] * f[kXE] + g[kEE] * f[kEE];
+    };
+    const double mean = value(extreme.mean);
+    Noise noise;
+    for (const auto& [probability, f] : extreme.values) {
+      const double off = value(f) - mean;
+      noise.variance += share * probability * off * off;
+      noise.third += share * probability * off * off * off;
+    }
+    return noise;
   }
 
   // Per value of the tile. Adds to the covariance of the squares of all values.
@@ -493,6 +512,7 @@ class QuantizedOperand {
     add_part(range.below, -kInfinity, range.lo);
     add_part(range.middle, range.lo, range.hi);
     add_part(range.above, range.hi, kInfinity);
+    if (range.extreme) noise.add(noise_of_extreme(*range.extreme, g, range.at_lo + range.at_hi));
     return noise;
   }
 
@@ -564,6 +584,23 @@ double variance_of_interaction(const ProductError& error, const Features& a, con
       (2 * (trace(all, h) - trace(rows, h) - trace(columns, h)) + of_means) / (m * n) +
       (2 * trace(rows, h) - of_ranges(a, near_a, b)) / m +
       (2 * trace(columns, h) - of_ranges(b, near_b, a)) / n;
+  // Entries of a row that meet errors which share a tile of B: of pairs x, e of A with a form of
+  // B's neighbours, and the other way around.
+  const auto of_pairs = [&](const Features& of, const Features& other, const Neighbours& others) {
+    const Features alone = squares_of_means(other);
+    const double ee = others.pair[kEE] - alone[kEE];
+    const double xe = others.pair[kXE] - alone[kXE];
+    const std::array<double, 3> f = {ee, xe + ee, 2 * xe + ee};  // of x·x, x·e, e·e
+    const std::array<double, 3> s = {of[kXX] - of[kX] * of[kX], of[kXE] - of[kX] * of[kE],
+                                     of[kEE] - of[kE] * of[kE]};
+    // tr(FSFS) of symmetric 2×2 matrices.
+    const double a11 = f[0] * s[0] + f[1] * s[1];
+    const double a12 = f[0] * s[1] + f[1] * s[2];
+    const double a21 = f[1] * s[0] + f[2] * s[1];
+    const double a22 = f[1] * s[1] + f[2] * s[2];
+    return 2 * k * others.count * (a11 * a11 + 2 * a12 * a21 + a22 * a22);
+  };
+  variance += of_pairs(a, b, near_b) / m + of_pairs(b, a, near_a) / n;
   // Squares that meet squares: heavy tails.
   constexpr std::array<std::array<double, 3>, 3> kForm = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
   const auto form = [&](std::size_t r, std::size_t s) {
@@ -762,7 +799,12 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   const Points points(distribution, depth * std::max(rows, columns));
   const QuantizedOperand operand_a(moments, points, schemes.a, m, k, Role::left);
   if (!operand_a.why_not().empty()) return none(operand_a.why_not());
-  const QuantizedOperand operand_b(moments, points, schemes.b, k, n, Role::right);
+  // Alike as a rule, and then alike in all that is expected of them.
+  const bool is_alike = schemes.a == schemes.b && tile_kinds(schemes.a, m, k, Role::left) ==
+                                                      tile_kinds(schemes.b, k, n, Role::right);
+  std::optional<QuantizedOperand> other;
+  if (!is_alike) other.emplace(moments, points, schemes.b, k, n, Role::right);
+  const QuantizedOperand& operand_b = is_alike ? operand_a : *other;
   if (!operand_b.why_not().empty()) return none(operand_b.why_not());
   const Features& a = operand_a.mean();
   const Features& b = operand_b.mean();

@@ -27,6 +27,9 @@ constexpr double kMostExtreme = 12.75;
 // Of a rank that is the last of its kind, 99 of 100 measurements hold none above this.
 double usual_extreme(double tiles) { return std::log(100 * tiles); }
 
+// So many values beyond a range are as good as their expectation.
+constexpr double kFewClipped = 32;
+
 Range as_range(double lo, double hi) { return {static_cast<float>(lo), static_cast<float>(hi)}; }
 
 TileRange around_everything(Range range) {
@@ -87,7 +90,7 @@ class Magnitudes {
     if (above - below < 1e-9) return above;
     using Rule = boost::math::quadrature::gauss<double, 10>;
     // The other values' errors are smooth in the largest one, but its own is a saw.
-    const Features extreme = errors_of_extreme(from, std::min(to, 2 * from));
+    const auto extreme = errors_of_extreme(from, std::min(to, 2 * from));
     for (std::size_t i = 0; i < Rule::abscissa().size(); ++i) {
       for (const double side : {-1.0, 1.0}) {
         const double part = (1 + side * Rule::abscissa()[i]) / 2;
@@ -102,11 +105,11 @@ class Magnitudes {
   }
 
   // Of the largest magnitude's own value, where it lies between two that mean one scale.
-  Features errors_of_extreme(double from, double to) const {
+  std::shared_ptr<const TileRange::Extreme> errors_of_extreme(double from, double to) const {
     constexpr int kSteps = 128;
     const double middle = (from + to) / 2;
     const StepFunction q = step_function(scheme_, as_range(-middle, middle));
-    Features mean{};
+    auto extreme = std::make_shared<TileRange::Extreme>();
     double mass = 0;
     double above_before = cdf(from);
     double below_before = cdf(-from);
@@ -118,8 +121,8 @@ class Magnitudes {
       // The density of a maximum, but for a factor: G(m)^(count − 1)·g(m).
       const double others = std::exp((count_ - 1) * std::log1p(-std::min(tail_of(m), 1 - 1e-12)));
       const auto add_value = [&](double probability, double x) {
-        const Features f = q.at(x);
-        for (std::size_t j = 0; j < f.size(); ++j) mean[j] += probability * f[j];
+        if (!(probability > 0)) return;
+        extreme->values.emplace_back(probability, q.at(x));
         mass += probability;
       };
       add_value(others * (above - above_before), m);
@@ -127,8 +130,13 @@ class Magnitudes {
       above_before = above;
       below_before = below;
     }
-    for (double& f : mean) f = mass > 0 ? f / mass : 0;
-    return mean;
+    for (auto& [probability, features] : extreme->values) {
+      probability /= mass;
+      for (std::size_t j = 0; j < features.size(); ++j) {
+        extreme->mean[j] += probability * features[j];
+      }
+    }
+    return extreme;
   }
 
   void add(double weight, double tail, bool is_usual, double least = 0, double most = kInfinity) {
@@ -165,7 +173,7 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
   const double usual = usual_extreme(tiles);
   // The probability below rank s is Beta(s + 1, n − s), that below r a Beta(r + 1, s − r) of it.
   struct Draw {
-    double weight, u;
+    double weight, u, tail;
     bool is_usual;
   };
   const auto draws = [&](double from_below, double from_above, bool upper, double distance,
@@ -183,7 +191,7 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
         part = u < 0.5 ? boost::math::quantile(boost::math::complement(beta, u))
                        : boost::math::quantile(beta, tail);
       }
-      list.push_back({weight, upper ? 1 - part : part, z <= usual});
+      list.push_back({weight, upper ? 1 - part : part, upper ? part : 1 - part, z <= usual});
     };
     for_each_extreme(distance, most, add, shift);
     return list;
@@ -202,7 +210,7 @@ std::vector<TileRange> between_ranks(const Distribution& distribution, double r,
     for (const auto& bottom : lower) {
       const double weight = top.weight * bottom.weight;
       if (weight < 1e-8) continue;
-      const double hi = distribution.quantile(top.u);
+      const double hi = distribution.upper_quantile(top.tail);
       const double lo = distribution.quantile(top.u * bottom.u);
       const Range range =
           holds_zero ? as_range(std::min(lo, 0.0), std::max(hi, 0.0)) : as_range(lo, hi);
@@ -261,9 +269,8 @@ std::vector<Weighted> typical_sample(const Distribution& distribution, double co
 
 // Whether a range cuts off some values of a sample, and fewer than a mean can be taken for.
 bool hangs_on_few(const Distribution& distribution, Range range, double count) {
-  constexpr double kFew = 20;
   const auto hangs = [&](double probability, double end, double range_end) {
-    return count * probability < kFew && std::abs(end) > std::abs(range_end);
+    return count * probability < kFewClipped && std::abs(end) > std::abs(range_end);
   };
   const double width = double{range.max} - range.min;
   const double slack = 1e-2 * width;
@@ -277,9 +284,8 @@ double magnitude_quantile(const Distribution& distribution, double tail) {
   const auto excess = [&](double m) {
     return (1 - distribution.cdf(m)) + distribution.cdf(-m) - tail;
   };
-  // A symmetric one has it at once.
-  const double even = distribution.quantile(1 - tail / 2);
-  if (std::isfinite(even) && even >= 0 && std::abs(excess(even)) < 1e-7 * tail) return even;
+  const double even = distribution.upper_quantile(tail / 2);
+  if (distribution.is_symmetric() && std::isfinite(even)) return std::max(even, 0.0);
   double low = 0;
   double high = std::max(
       {std::abs(distribution.quantile(std::max(tail / 2, 1e-300))), std::abs(even), 1e-30});
@@ -365,6 +371,11 @@ TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, doub
         ranges.why_not = "a range between neighbours of a small tile is no order statistic of it";
         break;
       }
+      const double clipped = std::max(r, count - 1 - s);
+      if (tiles == 1 && clipped < kFewClipped && count > 8 * kFewClipped) {
+        ranges.list = drawn_cover_ranges(distribution, r, s, count);
+        break;
+      }
       const double step = is_fine ? 1.25 : 1;
       ranges.list = between_ranks(distribution, r, s, count, step, step, most, tiles, false);
       break;
@@ -386,7 +397,11 @@ TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, doub
       ranges.list = {
           around_everything(mse_range(typical_sample(distribution, count), grid_need(scheme)))};
       if (hangs_on_few(distribution, ranges.list[0].range, count)) {
-        ranges.why_not = "the range of least error clips so few values that each of them moves it";
+        if (tiles == 1) {
+          ranges.list = drawn_mse_ranges(distribution, grid_need(scheme), count);
+        } else {
+          ranges.why_not = "tiles clip so few values for the least error that each of them counts";
+        }
       }
       break;
     case RangeKind::kl:

@@ -1,6 +1,8 @@
 #pragma once
-#include <optional>
+#include <cmath>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zeropoint/quantize/scheme.hpp"
@@ -17,9 +19,16 @@ struct TileRange {
   bool is_usual;  ///< one measurement in a hundred holds rarer ones
   Range range;    ///< what the estimator says
   double lo, hi;  ///< infinite if the range says nothing about where values are
-  double below, at_lo, middle, at_hi, above;
-  /// Mean features of the values at lo and hi, where their errors jump about as the range changes.
-  std::optional<Features> extreme = {};
+  double below = 0, at_lo = 0, middle = 0, at_hi = 0, above = 0;
+  /// Of the values at lo and hi, where their errors jump about as the range changes: features, each
+  /// with its probability.
+  struct Extreme {
+    std::vector<std::pair<double, Features>> values;
+    Features mean{};
+  };
+  std::shared_ptr<const Extreme> extreme = {};
+  /// Values beyond lo and hi, one by one, where a tile has so few that the range hangs on each.
+  std::vector<double> beyond = {};
 };
 
 /// How a tile's values bear on its range.
@@ -37,6 +46,13 @@ struct TileRanges {
 /// a block. `square_spread` is the relative standard deviation of a tile's mean square.
 TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, double count,
                        double tiles, bool is_padded, double square_spread);
+
+/// Ranges of one tile whose cover leaves out so few values that they are drawn; the same for the
+/// range of least error.
+std::vector<TileRange> drawn_cover_ranges(const Distribution& distribution, double lower_rank,
+                                          double upper_rank, double count);
+std::vector<TileRange> drawn_mse_ranges(const Distribution& distribution, const GridNeed& need,
+                                        double count);
 
 /// The magnitude that a draw stays within with probability 1 − tail.
 double magnitude_quantile(const Distribution& distribution, double tail);
