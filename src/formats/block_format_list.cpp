@@ -17,8 +17,9 @@
 namespace zeropoint {
 namespace {
 
-const std::array kFormats = {kMxfp8, kMxfp8E5m2, kMxfp6, kMxfp6E2m3, kMxfp4, kMxint8,
-                             kNvfp4, kQ8_0,      kQ4_0,  kQ4_1,      kQ5_0,  kQ5_1};
+const std::array kFormats = {kMxfp8, kMxfp8E5m2, kMxfp6, kMxfp6E2m3, kMxfp4,    kMxint8,
+                             kNvfp4, kQ8_0,      kQ4_0,  kQ4_1,      kQ5_0,     kQ5_1,
+                             kNest2, kNest3,     kNest4, kTrellis2,  kTrellis3, kTrellis4};
 
 constexpr std::array<std::string_view, 4> kScaleRules = {"floor", "ceil", "even", "rceil"};
 
@@ -57,7 +58,7 @@ void for_pieces(const BlockFormat& format, std::size_t rows, std::size_t cols, c
 }
 
 // No block is longer.
-constexpr std::size_t kLongest = 32;
+constexpr std::size_t kLongest = 512;
 
 void check_tensor_scale(const BlockFormat& format, float scale) {
   constexpr float kMost = std::numeric_limits<float>::max() / 448;  // times any e4m3, a number
@@ -194,8 +195,10 @@ void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                }
                for (; at < count; at += format.block) {
                  float block[kLongest] = {};
-                 for (std::size_t j = 0; j < std::min(format.block, count - at); ++j) {
-                   block[j] = x(row, first + at + j);
+                 const std::size_t values = std::min(format.block, count - at);
+                 for (std::size_t j = 0; j < values; ++j) block[j] = x(row, first + at + j);
+                 for (std::size_t j = values; format.is_joint && j < format.block; ++j) {
+                   block[j] = block[j - values];
                  }
                  encode_run(format, options, tensor_scale, row, first + at, block, format.block,
                             out + at / format.block * format.bytes);

@@ -167,29 +167,32 @@ constexpr std::uint32_t kNan = 0x7E00;
 
 }  // namespace
 
-#define ZEROPOINT_ROW(constant, name, title, bytes, bits, scale_bytes, encode, decode) \
-  constinit const BlockFormat constant = {#name,                                       \
-                                          title,                                       \
-                                          kBlock,                                      \
-                                          bytes,                                       \
-                                          bits,                                        \
-                                          false,                                       \
-                                          false,                                       \
-                                          scale_bytes,                                 \
-                                          kNan,                                        \
-                                          encode,                                      \
-                                          decode,                                      \
-                                          fast_encode_##name,                          \
-                                          fast_decode_##name};
-ZEROPOINT_ROW(kQ8_0, q8_0, "ggml: 32 int8, a scale in fp16", 34, 8, 2, encode_q8_0, decode_q8_0)
+#define ZEROPOINT_ROW(constant, name, title, bytes, bits, scale_bytes, encode, decode, reach) \
+  constinit const BlockFormat constant = {#name,                                              \
+                                          title,                                              \
+                                          kBlock,                                             \
+                                          bytes,                                              \
+                                          bits,                                               \
+                                          false,                                              \
+                                          false,                                              \
+                                          scale_bytes,                                        \
+                                          kNan,                                               \
+                                          encode,                                             \
+                                          decode,                                             \
+                                          fast_encode_##name,                                 \
+                                          fast_decode_##name,                                 \
+                                          reach,                                              \
+                                          (scale_bytes) == 4};
+ZEROPOINT_ROW(kQ8_0, q8_0, "ggml: 32 int8, a scale in fp16", 34, 8, 2, encode_q8_0, decode_q8_0,
+              127)
 ZEROPOINT_ROW(kQ4_0, q4_0, "ggml: 32 4-bit codes, a signed scale in fp16", 18, 4, 2,
-              encode_symmetric<8>, decode_symmetric<8>)
+              encode_symmetric<8>, decode_symmetric<8>, 8)
 ZEROPOINT_ROW(kQ4_1, q4_1, "ggml: 32 4-bit codes, scale and minimum in fp16", 20, 4, 2,
-              encode_affine<15>, decode_affine<15>)
+              encode_affine<15>, decode_affine<15>, 15)
 ZEROPOINT_ROW(kQ5_0, q5_0, "ggml: 32 5-bit codes, a signed scale in fp16", 22, 5, 2,
-              encode_symmetric<16>, decode_symmetric<16>)
+              encode_symmetric<16>, decode_symmetric<16>, 16)
 ZEROPOINT_ROW(kQ5_1, q5_1, "ggml: 32 5-bit codes, scale and minimum in fp16", 24, 5, 2,
-              encode_affine<31>, decode_affine<31>)
+              encode_affine<31>, decode_affine<31>, 31)
 #undef ZEROPOINT_ROW
 
 }  // namespace zeropoint

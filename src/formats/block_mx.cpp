@@ -167,26 +167,29 @@ const Element& int8() { return kInt8; }
 }  // namespace
 
 // MX: e8m0's NaN. NVFP4: e4m3's.
-#define ZEROPOINT_ROW(constant, name, vectors, title, bits, element) \
-  constinit const BlockFormat constant = {name,                      \
-                                          title,                     \
-                                          kMost,                     \
-                                          1 + kMost * bits / 8,      \
-                                          bits,                      \
-                                          true,                      \
-                                          false,                     \
-                                          1,                         \
-                                          0xFF,                      \
-                                          encode_mx<element, bits>,  \
-                                          decode_mx<element, bits>,  \
-                                          fast_encode_##vectors,     \
-                                          fast_decode_##vectors};
-ZEROPOINT_ROW(kMxfp8, "mxfp8", mxfp8, "OCP MX: 32 e4m3, a power of two", 8, e4m3)
-ZEROPOINT_ROW(kMxfp8E5m2, "mxfp8-e5m2", mxfp8_e5m2, "OCP MX: 32 e5m2, a power of two", 8, e5m2)
-ZEROPOINT_ROW(kMxfp6, "mxfp6", mxfp6, "OCP MX: 32 e3m2, a power of two", 6, e3m2)
-ZEROPOINT_ROW(kMxfp6E2m3, "mxfp6-e2m3", mxfp6_e2m3, "OCP MX: 32 e2m3, a power of two", 6, e2m3)
-ZEROPOINT_ROW(kMxfp4, "mxfp4", mxfp4, "OCP MX: 32 e2m1, a power of two", 4, e2m1)
-ZEROPOINT_ROW(kMxint8, "mxint8", mxint8, "OCP MX: 32 int8, a power of two", 8, int8)
+#define ZEROPOINT_ROW(constant, name, vectors, title, bits, element, reach) \
+  constinit const BlockFormat constant = {name,                             \
+                                          title,                            \
+                                          kMost,                            \
+                                          1 + kMost * bits / 8,             \
+                                          bits,                             \
+                                          true,                             \
+                                          false,                            \
+                                          1,                                \
+                                          0xFF,                             \
+                                          encode_mx<element, bits>,         \
+                                          decode_mx<element, bits>,         \
+                                          fast_encode_##vectors,            \
+                                          fast_decode_##vectors,            \
+                                          reach};
+ZEROPOINT_ROW(kMxfp8, "mxfp8", mxfp8, "OCP MX: 32 e4m3, a power of two", 8, e4m3, 448)
+ZEROPOINT_ROW(kMxfp8E5m2, "mxfp8-e5m2", mxfp8_e5m2, "OCP MX: 32 e5m2, a power of two", 8, e5m2,
+              57344)
+ZEROPOINT_ROW(kMxfp6, "mxfp6", mxfp6, "OCP MX: 32 e3m2, a power of two", 6, e3m2, 28)
+ZEROPOINT_ROW(kMxfp6E2m3, "mxfp6-e2m3", mxfp6_e2m3, "OCP MX: 32 e2m3, a power of two", 6, e2m3,
+              7.5F)
+ZEROPOINT_ROW(kMxfp4, "mxfp4", mxfp4, "OCP MX: 32 e2m1, a power of two", 4, e2m1, 6)
+ZEROPOINT_ROW(kMxint8, "mxint8", mxint8, "OCP MX: 32 int8, a power of two", 8, int8, 127.0F / 64)
 #undef ZEROPOINT_ROW
 constinit const BlockFormat kNvfp4 = {"nvfp4",
                                       "NVIDIA: 16 e2m1, a scale in e4m3 and one a tensor",
@@ -200,6 +203,7 @@ constinit const BlockFormat kNvfp4 = {"nvfp4",
                                       encode_nvfp4,
                                       decode_nvfp4,
                                       fast_encode_nvfp4,
-                                      fast_decode_nvfp4};
+                                      fast_decode_nvfp4,
+                                      6};
 
 }  // namespace zeropoint

@@ -9,8 +9,10 @@ namespace zeropoint {
 extern const BlockFormat kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1;                        // ggml
 extern const BlockFormat kMxfp8, kMxfp8E5m2, kMxfp6, kMxfp6E2m3, kMxfp4, kMxint8;  // OCP
 extern const BlockFormat kNvfp4;
+extern const BlockFormat kNest2, kNest3, kNest4;
+extern const BlockFormat kTrellis2, kTrellis3, kTrellis4;
 
-// Their vector code: block_ggml_vectors.cpp, block_mx_vectors.cpp.
+// Their vector code: the families' block_FAMILY_vectors.cpp.
 #define ZEROPOINT_BLOCK_VECTORS(name)                                                        \
   bool fast_encode_##name(const float* x, std::size_t count, const BlockOptions& options,    \
                           float tensor_scale, std::uint8_t* blocks);                         \
@@ -28,6 +30,12 @@ ZEROPOINT_BLOCK_VECTORS(mxfp6_e2m3);
 ZEROPOINT_BLOCK_VECTORS(mxfp4);
 ZEROPOINT_BLOCK_VECTORS(mxint8);
 ZEROPOINT_BLOCK_VECTORS(nvfp4);
+ZEROPOINT_BLOCK_VECTORS(nest2);
+ZEROPOINT_BLOCK_VECTORS(nest3);
+ZEROPOINT_BLOCK_VECTORS(nest4);
+ZEROPOINT_BLOCK_VECTORS(trellis2);
+ZEROPOINT_BLOCK_VECTORS(trellis3);
+ZEROPOINT_BLOCK_VECTORS(trellis4);
 #undef ZEROPOINT_BLOCK_VECTORS
 
 /// The bits of the largest magnitude; beyond those of the largest float if a value is not finite.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/gemm/qgemm.hpp"
 #include "zeropoint/quantize/quantize.hpp"
@@ -59,9 +60,11 @@ ZeroPoints zero_points_of(const Lines& lines, const Grouping& grouping) {
   return grouping.for_each ? ZeroPoints(lines.zero_points) : ZeroPoints(lines.zero_points[0]);
 }
 
-template <class CodeA, class CodeB>
+// `product` is qgemm(), or an accumulator of its face.
+template <class CodeA, class CodeB, class Product>
 Matrix<float> multiply_codes(const QTensor& a, const QTensor& b, const Matrix<CodeA>& codes_a,
-                             const Matrix<CodeB>& codes_b, Grouping of_a, Grouping of_b) {
+                             const Matrix<CodeB>& codes_b, Grouping of_a, Grouping of_b,
+                             const Product& product) {
   const std::size_t m = a.rows(), k = a.cols(), n = b.cols();
   const std::size_t group = std::max<std::size_t>(std::min(of_a.along, of_b.along), 1);
   Matrix<float> y(m, n);
@@ -74,19 +77,23 @@ Matrix<float> multiply_codes(const QTensor& a, const QTensor& b, const Matrix<Co
                                          static_cast<std::ptrdiff_t>(k), 1};
     const MatrixView<const CodeB> view_b{codes_b.data() + at * n, depth, n,
                                          static_cast<std::ptrdiff_t>(n), 1};
-    qgemm(Operand(view_a, zero_points_of(lines_a, of_a)),
-          Operand(view_b, zero_points_of(lines_b, of_b)),
-          Dequantization{scales_of(lines_a, of_a), scales_of(lines_b, of_b)},
-          at == 0 ? y.view() : part.view());
+    product(Operand(view_a, zero_points_of(lines_a, of_a)),
+            Operand(view_b, zero_points_of(lines_b, of_b)),
+            Dequantization{scales_of(lines_a, of_a), scales_of(lines_b, of_b)},
+            at == 0 ? y.view() : part.view());
     if (at == 0) continue;
     for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] += part.data()[i];
   }
   return y;
 }
 
-}  // namespace
+struct Groupings {
+  Grouping a, b;
+};
 
-Matrix<float> multiply(const QTensor& a, const QTensor& b) {
+// How codes are multiplied as integers; nothing if they are not. Throws InputError if the shapes do
+// not fit.
+std::optional<Groupings> groupings(const QTensor& a, const QTensor& b) {
   if (a.cols() != b.rows()) {
     throw InputError(fmt::format("multiply: expected B with {} rows, found {}x{} times {}x{}",
                                  a.cols(), a.rows(), a.cols(), b.rows(), b.cols()));
@@ -96,11 +103,59 @@ Matrix<float> multiply(const QTensor& a, const QTensor& b) {
   const std::size_t k = a.cols();
   const bool fits =
       of_a && of_b && (of_a->along == of_b->along || of_a->along >= k || of_b->along >= k);
-  if (!fits || k == 0) return float_product(a.dequantized(), b.dequantized());
+  if (!fits || k == 0) return std::nullopt;
+  return Groupings{*of_a, *of_b};
+}
+
+template <class Product>
+Matrix<float> multiply_codes(const QTensor& a, const QTensor& b, const Groupings& by,
+                             const Product& product) {
   return a.visit_codes([&](const auto& codes_a) {
-    return b.visit_codes(
-        [&](const auto& codes_b) { return multiply_codes(a, b, codes_a, codes_b, *of_a, *of_b); });
+    return b.visit_codes([&](const auto& codes_b) {
+      return multiply_codes(a, b, codes_a, codes_b, by.a, by.b, product);
+    });
   });
+}
+
+float scale_at(const Scales& scales, std::size_t i) {
+  return scales.each.empty() ? scales.value : scales.each[i];
+}
+
+}  // namespace
+
+Matrix<float> multiply(const QTensor& a, const QTensor& b) {
+  const auto by = groupings(a, b);
+  if (!by) return float_product(a.dequantized(), b.dequantized());
+  return multiply_codes(
+      a, b, *by, [](const auto& left, const auto& right, const auto& how, MatrixView<float> y) {
+        qgemm(left, right, how, y);
+      });
+}
+
+Matrix<float> multiply(const QTensor& a, const QTensor& b, const Accumulator& accumulator) {
+  const auto by = groupings(a, b);
+  Matrix<double> sums(a.rows(), b.cols());
+  if (!format_of(accumulator.kind).is_integer) {
+    accumulate(a.dequantized().view(), b.dequantized().view(), accumulator, sums.view());
+    Matrix<float> y(a.rows(), b.cols());
+    for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] = static_cast<float>(sums.data()[i]);
+    return y;
+  }
+  if (!by) {
+    throw InputError(fmt::format(
+        "multiply: expected integer codes with scales for a tensor, a row of A, a column of B or "
+        "groups along k for the accumulator {}, found {} and {} (one in floating point adds any)",
+        to_string(accumulator), short_form(a.scheme()), short_form(b.scheme())));
+  }
+  return multiply_codes(
+      a, b, *by, [&](const auto& left, const auto& right, const auto& how, MatrixView<float> y) {
+        accumulate(left, right, accumulator, sums.view());
+        for (std::size_t i = 0; i < y.rows; ++i) {  // in qgemm's steps
+          for (std::size_t j = 0; j < y.cols; ++j) {
+            y(i, j) = scale_at(how.a, i) * scale_at(how.b, j) * static_cast<float>(sums(i, j));
+          }
+        }
+      });
 }
 
 }  // namespace zeropoint

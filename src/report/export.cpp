@@ -62,6 +62,15 @@ ordered_json flat(const ordered_json& row) {
     result[std::string("published_") + name] =
         published.is_null() ? ordered_json() : published.at(name);
   }
+  if (result.contains("ledger")) {
+    const ordered_json ledger = result.at("ledger");
+    result.erase("ledger");
+    for (const auto& [of, parts] : ledger.items()) {
+      for (const auto& [part, value] : parts.items()) {
+        result[fmt::format("ledger_{}_{}", of, part)] = value;
+      }
+    }
+  }
   return result;
 }
 

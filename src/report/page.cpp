@@ -16,6 +16,8 @@
 
 #include "report/embedded.hpp"
 #include "report/html.hpp"
+#include "report/page_accumulators.hpp"
+#include "report/page_ledger.hpp"
 #include "report/page_schemes.hpp"
 #include "report/page_tables.hpp"
 
@@ -65,10 +67,18 @@ std::string file_name(std::string_view path) {
   return std::string(slash == path.npos ? path : path.substr(slash + 1));
 }
 
-constexpr std::string_view kNoClaims =
-    "<p class=\"note\">The report's claims are about its own experiment, whose product is "
-    "quantized "
-    "once more; this run compares schemes, and answers none of them.</p>";
+/// Why a run answers none of the claims; empty if it is one that can.
+std::string_view no_claims(const std::vector<StudyRow>& rows) {
+  if (page::has_schemes(rows)) {
+    return "<p class=\"note\">The report’s claims are about its own experiment, whose product is "
+           "quantized once more; this run compares schemes, and answers none of them.</p>";
+  }
+  if (page::has_accumulators(rows)) {
+    return "<p class=\"note\">The report’s claims are about exact sums; this run compares "
+           "accumulators, and answers none of them.</p>";
+  }
+  return "";
+}
 
 /// "2024-05-01T12:00:00Z" as "2024-05-01 12:00:00 UTC"; anything else as it is.
 std::string readable_time(std::string text) {
@@ -98,6 +108,7 @@ std::string lede(const StudySpec& spec) {
                        listed(spec.covers), listed(spec.bits),
                        spec.conventions.size() == 1 ? "convention" : "conventions",
                        listed(spec.conventions));
+  if (!spec.accumulators.empty()) out += fmt::format("; sums in {}", listed(spec.accumulators));
   if (spec.from_files()) return out + ".";
   out += spec.repeat > 1 ? fmt::format("; seeds {} to {}.", spec.seed,
                                        spec.seed + static_cast<std::uint64_t>(spec.repeat) - 1)
@@ -214,7 +225,9 @@ std::string claims_html(const std::vector<ClaimVerdict>& claims,
 std::string tally(const std::vector<ClaimVerdict>& claims) {
   std::map<Verdict, std::size_t> counts;
   for (const ClaimVerdict& claim : claims) ++counts[claim.verdict];
-  std::string out = "<p class=\"tally\">";
+  std::string out =
+      "<p class=\"note\">Each verdict follows from the rows below by the rule that stands under "
+      "it.</p>\n<p class=\"tally\">";
   for (const auto& [verdict, count] : counts) {
     out += fmt::format("<span class=\"count\">{} × {}</span> ", count, badge_html(verdict));
   }
@@ -229,14 +242,19 @@ std::string figure(int number, std::string_view title) {
       number, title);
 }
 
-std::string figures_html(const std::vector<StudyRow>& rows) {
+std::string figures_html(const std::vector<StudyRow>& rows, int& number) {
   if (rows.empty())
     return "<p class=\"note\">No row is finished yet: there is nothing to draw.</p>";
+  // In this order: the script knows them by their numbers.
+  std::string figures;
+  for (const auto* title : {"Error against matrix size.", "Error against coverage.",
+                            "Scale of the output against matrix size."}) {
+    figures += figure(number++, title);
+  }
   return "<p class=\"note no-script\">The figures are drawn by a script in this page, which does "
          "not run here. Every number that they would show stands in the table of rows.</p>\n"
          "<div id=\"controls\" class=\"controls\" hidden></div>\n" +
-         figure(1, "Error against matrix size.") + figure(2, "Error against coverage.") +
-         figure(3, "Scale of the output against matrix size.");
+         figures;
 }
 
 json statistic(const Statistic& s) { return {s.mean, s.standard_error}; }
@@ -301,6 +319,13 @@ std::string to_page(const Run& run) {
   const std::vector<StudyRow> rows = run.table();
   const std::vector<ClaimVerdict> claims = judge_claims(rows);
   const bool of_schemes = page::has_schemes(rows);
+  const std::string_view no_claim = no_claims(rows);
+  const bool is_plain = no_claim.empty();
+  int number = 1;
+  std::string figures = of_schemes                     ? page::scheme_figures(rows, number)
+                        : page::has_accumulators(rows) ? page::accumulator_figures(rows, number)
+                                                       : figures_html(rows, number);
+  figures += page::ledger_figures(rows, number);
   return fill(join(embedded::page_html()),
               {{"version", escape(run.version)},
                {"title", escape(heading(run.spec)) + " – zeropoint"},
@@ -309,12 +334,12 @@ std::string to_page(const Run& run) {
                {"lede", escape(lede(run.spec))},
                {"banner", banner(run)},
                {"facts", facts(run)},
-               {"tally", of_schemes ? std::string(kNoClaims) : tally(claims)},
-               {"claims", of_schemes ? "" : claims_html(claims, rows)},
-               {"figures", of_schemes ? page::scheme_figures(rows) : figures_html(rows)},
+               {"tally", is_plain ? tally(claims) : std::string(no_claim)},
+               {"claims", is_plain ? claims_html(claims, rows) : ""},
+               {"figures", std::move(figures)},
                {"tables", of_schemes ? page::scheme_tables(rows) : page::tables(rows)},
                {"settings", page::settings(run.spec, rows)},
-               {"scripts", of_schemes ? "" : scripts(rows)}});
+               {"scripts", is_plain ? scripts(rows) : ""}});
 }
 
 }  // namespace zeropoint

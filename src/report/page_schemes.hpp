@@ -10,7 +10,8 @@ namespace zeropoint::page {
 bool has_schemes(const std::vector<StudyRow>& rows);
 
 /// For each distribution and size, every scheme's signal to noise against its bits, as SVG.
-std::string scheme_figures(const std::vector<StudyRow>& rows);
+/// Numbers figures from `number` on, and counts it up.
+std::string scheme_figures(const std::vector<StudyRow>& rows, int& number);
 
 /// All rows, as HTML.
 std::string scheme_tables(const std::vector<StudyRow>& rows);

@@ -11,6 +11,7 @@
 
 #include "zeropoint/core/error.hpp"
 
+#include "report/figure.hpp"
 #include "report/html.hpp"
 
 namespace zeropoint::page {
@@ -31,11 +32,6 @@ constexpr const char* kScaleY = "<i>s</i><sub>Y</sub>";
 constexpr const char* kZeroA = "<i>z</i><sub>A</sub>";
 constexpr const char* kZeroB = "<i>z</i><sub>B</sub>";
 constexpr const char* kZeroY = "<i>z</i><sub>Y</sub>";
-
-std::string size_of(const StudyRow& row) {
-  if (row.square()) return fmt::format("{}", row.n);
-  return fmt::format("{}×{}×{}", row.m, row.k, row.n);
-}
 
 Value optional(const std::optional<double>& value) { return value ? Value(*value) : Value(); }
 
@@ -79,6 +75,10 @@ std::vector<Column> coordinates(const std::vector<StudyRow>& rows,
                 [](const StudyRow& r) { return fmt::format("{}", r.bits); });
   unless_shared("convention", "convention of quantization",
                 [](const StudyRow& r) { return r.convention; });
+  if (std::ranges::any_of(rows, [](const StudyRow& r) { return !r.accumulator.empty(); })) {
+    unless_shared("accumulator", "what sums of products are held in",
+                  [](const StudyRow& r) { return r.accumulator; });
+  }
   if (seeds) {
     unless_shared("seed", "seed of the generator",
                   [](const StudyRow& r) { return fmt::format("{}", r.seed); });
@@ -336,6 +336,7 @@ std::string settings(const StudySpec& spec, const std::vector<StudyRow>& rows) {
   } else {
     item("schemes", joined(spec.schemes));
   }
+  item("accumulators", joined(spec.accumulators));
   if (!spec.from_files()) {
     item("first seed", fmt::format("{}", spec.seed));
     item("seeds", fmt::format("{}", spec.repeat));

@@ -114,6 +114,7 @@ struct Varying {
   bool bits = false;
   bool convention = false;
   bool seed = false;
+  bool accumulator = false;
   bool published = false;
 
   explicit Varying(const std::vector<StudyRow>& rows) {
@@ -121,6 +122,7 @@ struct Varying {
       bits |= row.bits != rows.front().bits;
       convention |= row.convention != rows.front().convention;
       seed |= row.seed != rows.front().seed;
+      accumulator |= row.accumulator != rows.front().accumulator;
       published |= row.published.has_value();
     }
   }
@@ -131,6 +133,7 @@ std::vector<std::string> coordinates(const StudyRow& row, const Varying& varying
   if (varying.convention) cells.push_back(row.convention);
   cells.push_back(shape(row));
   if (varying.bits) cells.push_back(fmt::format("{}", row.bits));
+  if (varying.accumulator) cells.push_back(row.accumulator);
   cells.push_back(fmt::format("{}", row.cover));
   return cells;
 }
@@ -140,6 +143,7 @@ std::vector<Column> coordinate_columns(const Varying& varying) {
   if (varying.convention) columns.push_back({"convention", 0, true});
   columns.push_back({"size", 0});
   if (varying.bits) columns.push_back({"bits", 0});
+  if (varying.accumulator) columns.push_back({"accumulator", 0, true});
   columns.push_back({"cover", 0});
   return columns;
 }
@@ -257,7 +261,9 @@ TextTable scheme_table(const std::vector<StudyRow>& rows) {
     previous = &row;
     const double mean = group.error.ground_truth.mean;
     table.add(
-        {row.distribution, shape(row), short_form(parse_scheme_pair(row.scheme)),
+        {row.distribution, shape(row),
+         short_form(parse_scheme_pair(row.scheme)) +
+             (row.accumulator.empty() ? "" : " in " + row.accumulator),
          fmt::format("{:.4g}", row.effective_bits_a), fmt::format("{:.4g}", row.effective_bits_b),
          error(mean),
          group.count > 1 ? fmt::format("{:.1g}", group.error.ground_truth.standard_error) : "",
@@ -315,6 +321,9 @@ std::string to_table(const Run& run, int width) {
   const Varying varying(rows);
   if (!varying.convention) heading += fmt::format(", convention {}", rows.front().convention);
   if (!varying.bits) heading += fmt::format(", {} bits", rows.front().bits);
+  if (!varying.accumulator && !rows.front().accumulator.empty()) {
+    heading += fmt::format(", sums in {}", rows.front().accumulator);
+  }
   if (!varying.seed && rows.front().generator != "file") {
     heading += fmt::format(", seed {}", rows.front().seed);
   }
@@ -375,7 +384,8 @@ std::string to_table(const Run& run, int width) {
 
 std::string claims_text(const Run& run, int width) {
   const auto columns = text_columns(width);
-  if (!run.spec.schemes.empty()) return "";  // they are about the report's own experiment
+  // They are about the report's own experiment, with exact sums.
+  if (!run.spec.schemes.empty() || !run.spec.accumulators.empty()) return "";
   std::string text = "\nThe report's claims, answered by these rows\n";
   for (const auto& claim : judge_claims(run.table())) {
     std::string verdict = to_string(claim.verdict);

@@ -527,8 +527,11 @@ const char* to_string(Verdict verdict) {
 }
 
 std::vector<ClaimVerdict> judge_claims(std::span<const StudyRow> rows) {
-  // The report's claims are about its own experiment, whose product is quantized again.
-  if (!rows.empty() && !rows.front().scheme.empty()) rows = {};
+  // The report's claims are about its own experiment, whose product is quantized again, and whose
+  // sums are exact.
+  if (!rows.empty() && !(rows.front().scheme.empty() && rows.front().accumulator.empty())) {
+    rows = {};
+  }
   return {size_independence(rows), coverage_helps(rows),   no_poor_resolution(rows),
           scale_grows(rows),       normal_and_close(rows), costs_less(rows),
           needs_iid(rows)};

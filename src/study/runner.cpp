@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/gemm/qgemm.hpp"
 #include "zeropoint/quantize/quantize.hpp"
@@ -78,15 +79,19 @@ Ranges make_ranges(const Operands& operands, const std::vector<double>& covers, 
           coverage_ranges(operands.y.values(), covers, sides, "A times B")};
 }
 
+Requantization requantization_of(const QTensor& a, const QTensor& b, QuantParams y,
+                                 const IntegerGrid& grid, const Convention& convention) {
+  return {.multiplier = double{a.params().scale} * double{b.params().scale} / double{y.scale},
+          .zero_point = y.zero_point,
+          .lo = grid.lo(),
+          .hi = grid.hi(),
+          .rounding = convention.rounding,
+          .zero_point_before_rounding = convention.order == ZeroPointOrder::before_rounding};
+}
+
 QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
                           const IntegerGrid& grid, const Convention& convention) {
-  const Requantization how{
-      .multiplier = double{a.params().scale} * double{b.params().scale} / double{y.scale},
-      .zero_point = y.zero_point,
-      .lo = grid.lo(),
-      .hi = grid.hi(),
-      .rounding = convention.rounding,
-      .zero_point_before_rounding = convention.order == ZeroPointOrder::before_rounding};
+  const Requantization how = requantization_of(a, b, y, grid, convention);
   CodeMatrix out = make_codes(grid, a.rows(), b.cols());
   a.visit_codes([&](const auto& codes_a) {
     b.visit_codes([&](const auto& codes_b) {
@@ -96,6 +101,54 @@ QTensor quantized_product(const QTensor& a, const QTensor& b, QuantParams y,
     });
   });
   return {std::move(out), y, grid};
+}
+
+// The same with sums as an accumulator holds them. An integer one's are requantized as exact sums
+// are; a floating-point one's are real already, and are quantized as Y itself is.
+QTensor accumulated_product(const QTensor& a, const QTensor& b, QuantParams y,
+                            const IntegerGrid& grid, const Convention& convention,
+                            const Accumulator& accumulator) {
+  if (!format_of(accumulator.kind).is_integer) {
+    return {multiply(a, b, accumulator), y, grid, convention};
+  }
+  const Requantization how = requantization_of(a, b, y, grid, convention);
+  Matrix<double> sums(a.rows(), b.cols());
+  a.visit_codes([&](const auto& codes_a) {
+    b.visit_codes([&](const auto& codes_b) {
+      accumulate(Operand(codes_a.view(), a.params().zero_point),
+                 Operand(codes_b.view(), b.params().zero_point), accumulator, sums.view());
+    });
+  });
+  CodeMatrix out = make_codes(grid, a.rows(), b.cols());
+  std::visit(
+      [&]<class Code>(Matrix<Code>& codes) {
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+          codes.data()[i] =
+              static_cast<Code>(requantize(static_cast<std::int64_t>(sums.data()[i]), how));
+        }
+      },
+      out);
+  return {std::move(out), y, grid};
+}
+
+// Whether sums are exact, or refused.
+bool never_rounds(const std::string& accumulator) {
+  if (accumulator.empty()) return true;
+  const auto how = parse_accumulator(accumulator);
+  return format_of(how.kind).is_integer ? how.overflow == IntegerOverflow::refuse
+                                        : how.kind == AccumulatorKind::float64;
+}
+
+// Whether every sum is held exactly, whatever the codes.
+bool is_exact(const std::string& accumulator, const QTensor& a, const QTensor& b, std::size_t k) {
+  if (never_rounds(accumulator)) return true;
+  const auto how = parse_accumulator(accumulator);
+  if (!format_of(how.kind).is_integer) return false;
+  const auto codes = [](const QTensor& q) {
+    return CodeRange{std::int64_t{q.grid().lo()} - q.params().zero_point,
+                     std::int64_t{q.grid().hi()} - q.params().zero_point};
+  };
+  return k <= largest_exact_k(how, codes(a), codes(b));
 }
 
 struct Prediction {
@@ -149,6 +202,34 @@ class Predictions {
   std::map<Key, Prediction> known_;
 };
 
+// Sums relative to what they are errors of.
+TensorLedger relative(TensorLedger ledger) {
+  if (!(ledger.energy > 0)) return ledger;
+  for (double* part : {&ledger.clipping, &ledger.rounding, &ledger.zero_point, &ledger.stored_scale,
+                       &ledger.error}) {
+    *part /= ledger.energy;
+  }
+  ledger.energy = 1;
+  return ledger;
+}
+
+RowLedger make_ledger(const Operands& operands, const QTensor& a, const QTensor& b,
+                      std::optional<Range> range_a, std::optional<Range> range_b,
+                      const Matrix<float>& product, const Matrix<float>* output) {
+  RowLedger ledger{relative(tensor_ledger(operands.a->view(), a, range_a)),
+                   relative(tensor_ledger(operands.b->view(), b, range_b)),
+                   product_ledger(*operands.a, *operands.b, operands.y, a, b, product, output)};
+  auto& whole = ledger.product;
+  if (whole.energy > 0) {
+    for (auto& row : whole.inner) {
+      for (double& part : row) part /= whole.energy;
+    }
+    whole.error /= whole.energy;
+    whole.energy = 1;
+  }
+  return ledger;
+}
+
 StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a, Range range_b,
                   Range range_y, Predictions& predictions) {
   const Stopwatch whole;
@@ -164,11 +245,14 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
     const Stopwatch watch;
     QTensor a(*operands.a, params_a, grid, convention);
     QTensor b(*operands.b, params_b, grid, convention);
-    QTensor product = quantized_product(a, b, params_y, grid, convention);
+    QTensor product = cell.accumulator.empty()
+                          ? quantized_product(a, b, params_y, grid, convention)
+                          : accumulated_product(a, b, params_y, grid, convention,
+                                                parse_accumulator(cell.accumulator));
     return std::tuple(watch.seconds(), std::move(a), std::move(b), std::move(product));
   };
   auto [seconds_quantized_product, a, b, product] = timed_product();
-  if (seconds_quantized_product < 0.02) {
+  if (seconds_quantized_product < 0.02 && cell.accumulator.empty()) {
     seconds_quantized_product = std::min(seconds_quantized_product, std::get<0>(timed_product()));
   }
   const QTensor y(operands.y, params_y, grid, convention);
@@ -186,7 +270,10 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.generator = cell.generator;
   row.error = convention.norm == NormSum::float64 ? errors.float64 : errors.float32x8;
   row.error_float64 = errors.float64;
-  const auto predicted = predictions.of(cell, operands, a, b, convention);
+  row.accumulator = cell.accumulator;
+  const auto predicted = is_exact(cell.accumulator, a, b, cell.k)
+                             ? predictions.of(cell, operands, a, b, convention)
+                             : Prediction{};
   row.predicted_ground_truth = predicted.ground_truth;
   row.predicted_expected = predicted.expected;
   row.predicted_scale_y = predicted.scale_y;
@@ -199,7 +286,14 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.excess_kurtosis_y = operands.excess_kurtosis;
   row.seconds_float_product = operands.seconds_float_product;
   row.seconds_quantized_product = seconds_quantized_product;
-  row.published = published(cell);
+  if (cell.accumulator.empty()) row.published = published(cell);
+  if (cell.ledger) {
+    const Matrix<float> real = cell.accumulator.empty()
+                                   ? multiply(a, b)
+                                   : multiply(a, b, parse_accumulator(cell.accumulator));
+    const Matrix<float> output = product.dequantized();
+    row.ledger = make_ledger(operands, a, b, range_a, range_b, real, &output);
+  }
   row.seconds = whole.seconds();
   return row;
 }
@@ -228,7 +322,9 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
   const QTensor a = quantize(operands.a->view(), scheme_a, Role::left, "A");
   const QTensor b = quantize(operands.b->view(), scheme_b, Role::right, "B");
   const Stopwatch product_watch;
-  const Matrix<float> product = multiply(a, b);
+  const Matrix<float> product = cell.accumulator.empty()
+                                    ? multiply(a, b)
+                                    : multiply(a, b, parse_accumulator(cell.accumulator));
 
   StudyRow row;
   row.seconds_quantized_product = product_watch.seconds();
@@ -240,6 +336,7 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
   row.bits = cell.bits;
   row.convention = cell.convention;
   row.scheme = cell.scheme;
+  row.accumulator = cell.accumulator;
   row.seed = cell.seed;
   row.generator = cell.generator;
   row.effective_bits_a = a.effective_bits();
@@ -252,9 +349,11 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
   const auto of_a = correlation(*operands.a, a.dequantized());
   const auto of_b = correlation(*operands.b, b.dequantized());
   const double squared = 1 - 2 * of_a.rho * of_b.rho + of_a.p * of_b.p;
-  if (std::isfinite(squared)) row.predicted_ground_truth = std::sqrt(std::max(squared, 0.0));
+  if (std::isfinite(squared) && cell.accumulator.empty())
+    row.predicted_ground_truth = std::sqrt(std::max(squared, 0.0));
   row.excess_kurtosis_y = operands.excess_kurtosis;
   row.seconds_float_product = operands.seconds_float_product;
+  row.ledger = make_ledger(operands, a, b, std::nullopt, std::nullopt, product, nullptr);
   row.seconds = whole.seconds();
   return row;
 }

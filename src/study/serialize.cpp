@@ -48,6 +48,56 @@ QuantParams params_from(const ordered_json& json, const std::string& prefix,
           json.at(prefix + "zero_point_" + matrix).get<std::int32_t>()};
 }
 
+ordered_json to_json(const TensorLedger& ledger) {
+  return {{"clipping", number(ledger.clipping)},
+          {"rounding", number(ledger.rounding)},
+          {"zero_point", number(ledger.zero_point)},
+          {"stored_scale", number(ledger.stored_scale)}};
+}
+
+TensorLedger tensor_ledger_from(const ordered_json& json) {
+  TensorLedger ledger;
+  ledger.clipping = number_or_infinity(json.at("clipping"));
+  ledger.rounding = number_or_infinity(json.at("rounding"));
+  ledger.zero_point = number_or_infinity(json.at("zero_point"));
+  ledger.stored_scale = number_or_infinity(json.at("stored_scale"));
+  ledger.error = ledger.sum();
+  ledger.energy = 1;
+  return ledger;
+}
+
+// "A", …, "output", and each cross term, counted twice, as "A * B".
+std::string part_name(std::size_t i, std::size_t j) {
+  const std::string first(kProductPartNames[i]);
+  return i == j ? first : first + " * " + std::string(kProductPartNames[j]);
+}
+
+ordered_json to_json(const ProductLedger& ledger) {
+  ordered_json json;
+  for (std::size_t i = 0; i < kProductParts; ++i) {
+    json[part_name(i, i)] = number(ledger.inner[i][i]);
+  }
+  for (std::size_t i = 0; i < kProductParts; ++i) {
+    for (std::size_t j = i + 1; j < kProductParts; ++j) {
+      json[part_name(i, j)] = number(2 * ledger.inner[i][j]);
+    }
+  }
+  return json;
+}
+
+ProductLedger product_ledger_from(const ordered_json& json) {
+  ProductLedger ledger;
+  for (std::size_t i = 0; i < kProductParts; ++i) {
+    for (std::size_t j = i; j < kProductParts; ++j) {
+      const double value = number_or_infinity(json.at(part_name(i, j))) / (i == j ? 1 : 2);
+      ledger.inner[i][j] = ledger.inner[j][i] = value;
+    }
+  }
+  ledger.error = ledger.sum();
+  ledger.energy = 1;
+  return ledger;
+}
+
 }  // namespace
 
 ordered_json to_json(const StudyRow& row) {
@@ -65,6 +115,7 @@ ordered_json to_json(const StudyRow& row) {
     json["effective_bits_a"] = row.effective_bits_a;
     json["effective_bits_b"] = row.effective_bits_b;
   }
+  if (!row.accumulator.empty()) json["accumulator"] = row.accumulator;
   json["seed"] = row.seed;
   json["generator"] = row.generator;
   put(json, row.error, "", "");
@@ -82,6 +133,11 @@ ordered_json to_json(const StudyRow& row) {
   json["seconds"] = row.seconds;
   json["seconds_float_product"] = row.seconds_float_product;
   json["seconds_quantized_product"] = row.seconds_quantized_product;
+  if (row.ledger) {
+    json["ledger"] = {{"a", to_json(row.ledger->a)},
+                      {"b", to_json(row.ledger->b)},
+                      {"product", to_json(row.ledger->product)}};
+  }
   if (row.published) {
     ordered_json published;
     put(published, row.published->error, "", "");
@@ -111,6 +167,7 @@ StudyRow row_from_json(const ordered_json& json) {
   row.bits = json.at("bits");
   row.convention = json.at("convention");
   row.scheme = json.value("scheme", "");
+  row.accumulator = json.value("accumulator", "");
   row.effective_bits_a = json.value("effective_bits_a", 0.0);
   row.effective_bits_b = json.value("effective_bits_b", 0.0);
   row.seed = json.at("seed");
@@ -130,6 +187,11 @@ StudyRow row_from_json(const ordered_json& json) {
   row.seconds = json.at("seconds");
   row.seconds_float_product = json.at("seconds_float_product");
   row.seconds_quantized_product = json.at("seconds_quantized_product");
+  if (json.contains("ledger")) {
+    const auto& ledger = json.at("ledger");
+    row.ledger = RowLedger{tensor_ledger_from(ledger.at("a")), tensor_ledger_from(ledger.at("b")),
+                           product_ledger_from(ledger.at("product"))};
+  }
   if (const auto& published = json.at("published"); !published.is_null()) {
     row.published = PublishedRow{errors_from(published, "", ""), params_from(published, "", "a"),
                                  params_from(published, "", "b"), params_from(published, "", "y")};
@@ -145,6 +207,8 @@ ordered_json to_json(const StudySpec& spec) {
   json["bits"] = spec.bits;
   json["conventions"] = spec.conventions;
   if (!spec.schemes.empty()) json["schemes"] = spec.schemes;
+  if (!spec.accumulators.empty()) json["accumulators"] = spec.accumulators;
+  if (spec.ledger) json["ledger"] = true;
   json["seed"] = spec.seed;
   json["repeat"] = spec.repeat;
   json["generator"] = spec.generator;
@@ -163,6 +227,8 @@ StudySpec spec_from_json(const ordered_json& json) {
   json.at("bits").get_to(spec.bits);
   json.at("conventions").get_to(spec.conventions);
   spec.schemes = json.value("schemes", std::vector<std::string>());
+  spec.accumulators = json.value("accumulators", std::vector<std::string>());
+  spec.ledger = json.value("ledger", false);
   json.at("seed").get_to(spec.seed);
   json.at("repeat").get_to(spec.repeat);
   json.at("generator").get_to(spec.generator);

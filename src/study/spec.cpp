@@ -10,6 +10,7 @@
 #include "zeropoint/core/machine.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/core/words.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/quantize/scheme.hpp"
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
@@ -40,6 +41,22 @@ void check_utf8(const std::string& text, std::string_view what) {
     static_cast<void>(nlohmann::json(text).dump());
   } catch (const nlohmann::json::exception&) {
     throw InputError(fmt::format("{}: expected a file name in UTF-8, found '{}'", what, text));
+  }
+}
+
+// Integers hold sums of integers only.
+void check_accumulators(const StudySpec& spec) {
+  for (const auto& accumulator : spec.accumulators) {
+    if (!format_of(parse_accumulator(accumulator).kind).is_integer) continue;
+    for (const auto& scheme : spec.schemes) {
+      const auto pair = parse_scheme_pair(scheme);
+      for (const auto& each : {pair.a, pair.b}) {
+        if (each.format.kind == FormatKind::integer) continue;
+        throw InputError(
+            fmt::format("accumulators: expected schemes with integer formats beside {}, found {}",
+                        accumulator, short_form(each)));
+      }
+    }
   }
 }
 
@@ -93,6 +110,11 @@ void resolve(StudySpec& spec) {
     scheme = to_string(pair);
   }
   if (!spec.schemes.empty()) check_list(spec.schemes, "schemes");
+  for (auto& accumulator : spec.accumulators) {
+    accumulator = to_string(parse_accumulator(accumulator));
+  }
+  if (!spec.accumulators.empty()) check_list(spec.accumulators, "accumulators");
+  check_accumulators(spec);
   if (spec.repeat < 1) {
     throw InputError(fmt::format("repeat: expected at least 1, found {}", spec.repeat));
   }
@@ -101,7 +123,7 @@ void resolve(StudySpec& spec) {
       (spec.schemes.empty()
            ? static_cast<double>(spec.covers.size() * spec.bits.size() * spec.conventions.size())
            : static_cast<double>(spec.schemes.size())) *
-      spec.repeat;
+      static_cast<double>(std::max<std::size_t>(1, spec.accumulators.size())) * spec.repeat;
   if (rows > kMostRows) {
     throw InputError(
         fmt::format("study: expected at most {:.0f} rows, found {:.0f}", kMostRows, rows));
@@ -131,23 +153,32 @@ void resolve(StudySpec& spec) {
 
 std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
   std::vector<StudyCell> all;
+  const auto add = [&](StudyCell& cell) {
+    if (spec.accumulators.empty()) all.push_back(cell);
+    for (const auto& accumulator : spec.accumulators) {
+      cell.accumulator = accumulator;
+      all.push_back(cell);
+    }
+  };
   const auto add_group = [&](StudyCell cell) {
     for (const auto& scheme : spec.schemes) {
       const auto pair = parse_scheme_pair(scheme);
       cell.scheme = scheme;
+      cell.ledger = true;
       cell.convention = pair.a.convention.preset;
       cell.bits = pair.a.format.bits;
       cell.cover = 1;
-      all.push_back(cell);
+      add(cell);
     }
     if (!spec.schemes.empty()) return;
+    cell.ledger = spec.ledger;
     for (const auto& convention : spec.conventions) {
       for (const int bits : spec.bits) {
         for (const double cover : spec.covers) {
           cell.convention = convention;
           cell.bits = bits;
           cell.cover = cover;
-          all.push_back(cell);
+          add(cell);
         }
       }
     }
@@ -173,6 +204,8 @@ double required_memory(const std::vector<StudyCell>& cells) {
     const auto m = static_cast<double>(cell.m);
     const auto k = static_cast<double>(cell.k);
     const auto n = static_cast<double>(cell.n);
+    // Differences of the operands and three products.
+    const double ledger = cell.ledger ? 4 * (4 * (m * k + k * n) + 3 * m * n) : 0;
     const double code = cell.bits <= 8 ? 1 : 2;
     const double floats = 4 * (m * k + k * n + m * n);
     const double codes = code * (m * k + k * n + 2 * m * n);
@@ -182,7 +215,11 @@ double required_memory(const std::vector<StudyCell>& cells) {
     // Counters of the quantiles: a set a thread and one for the sum, 16 MiB each, where threads
     // work.
     const double counters = m * k > 0x1p20 ? (threads() + 1) * 0x1p24 : 0x1p25;
-    most = std::max(most, floats + std::max(codes + packed_b + row_blocks, counters));
+    // An accumulator's sums in double, the real operands, and its own scratch memory.
+    const double sums =
+        cell.accumulator.empty() ? 0 : 8 * m * n + 4 * (m * k + k * n) + std::max(0x1p26, 512 * k);
+    most =
+        std::max(most, floats + ledger + std::max(codes + packed_b + row_blocks + sums, counters));
   }
   return most;
 }
@@ -205,7 +242,10 @@ double cost(const StudyCell& cell) {
   const auto n = static_cast<double>(cell.n);
   // A product's multiply costs about a hundredth of an element's passes; a cell never costs
   // nothing.
-  return 3e6 + m * k + k * n + m * n + m * k * n / 100;
+  // An accumulator that rounds or saturates takes every product by itself.
+  const double product = m * k * n / (cell.accumulator.empty() ? 100 : 4);
+  const double ledger = cell.ledger ? 3 * m * k * n / 30 + 10 * (m * k + k * n) : 0;
+  return 3e6 + m * k + k * n + m * n + product + ledger;
 }
 
 std::string digest(const Matrix<float>& matrix) {

@@ -21,13 +21,13 @@ Statistic statistic(const std::vector<double>& values) {
 
 std::vector<SummaryRow> summarize(const std::vector<StudyRow>& rows) {
   using Key = std::tuple<std::string, std::size_t, std::size_t, std::size_t, std::string,
-                         std::string, int, double, std::string>;
+                         std::string, int, double, std::string, std::string>;
   std::map<Key, std::size_t> group_of;
   std::vector<std::vector<std::size_t>> groups;  // in the order of their first rows
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& r = rows[i];
-    const Key key{r.distribution, r.m,    r.k,     r.n,     r.generator,
-                  r.convention,   r.bits, r.cover, r.scheme};
+    const Key key{r.distribution, r.m,    r.k,     r.n,      r.generator,
+                  r.convention,   r.bits, r.cover, r.scheme, r.accumulator};
     const auto [at, is_new] = group_of.try_emplace(key, groups.size());
     if (is_new) groups.emplace_back();
     groups[at->second].push_back(i);

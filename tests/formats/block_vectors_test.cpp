@@ -24,6 +24,11 @@ namespace {
 constexpr std::size_t kRun = 2144;  // values of a run: whole blocks, a batch of them and a rest
 constexpr std::size_t kPart = 48;   // an odd number of NVFP4's blocks
 
+// Whole blocks, one at least.
+std::size_t whole(const BlockFormat& format, std::size_t count) {
+  return std::max(count / format.block, std::size_t{1}) * format.block;
+}
+
 bool is_ggml(const BlockFormat& format) { return format.name.starts_with('q'); }
 
 bool has_vectors() { return (hwy::SupportedTargets() & HWY_SCALAR) == 0; }
@@ -91,7 +96,8 @@ std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
 TEST(BlockVectors, EncodeByteForByteAsTheDefinition) {
   for (const auto& format : block_formats()) {
     SCOPED_TRACE(std::string(format.name));
-    const auto inputs = runs(is_ggml(format));
+    auto inputs = runs(is_ggml(format));
+    if (format.is_slow) inputs.erase(inputs.begin() + 25, inputs.end() - 3);  // one of each kind
     for (const auto rule : {ScaleRule::floor, ScaleRule::ceil, ScaleRule::even, ScaleRule::rceil}) {
       if (!format.has_scale_rule && rule != ScaleRule::floor) continue;
       SCOPED_TRACE(to_string(rule));
@@ -104,7 +110,8 @@ TEST(BlockVectors, EncodeByteForByteAsTheDefinition) {
       std::vector<std::vector<Expected>> expected;
       for (const auto& x : inputs) {
         auto& of_run = expected.emplace_back();
-        for (const std::size_t count : {kRun, kPart / format.block * format.block}) {
+        for (const std::size_t count : {whole(format, kRun), whole(format, kPart)}) {
+          if (format.is_slow && count > format.block) continue;
           const auto stride = static_cast<std::ptrdiff_t>(count);
           Expected one{count, tensor_scale(format, {x.data(), 1, count, stride, 1}),
                        std::vector<std::uint8_t>(count / format.block * format.bytes)};
@@ -140,7 +147,7 @@ TEST(BlockVectors, DecodeAnyBytesAsTheDefinition) {
     testing::on_every_target([&] {
       const testing::Guarded from(kRun * sizeof(float)), to(kRun * sizeof(float));
       for (int round = 0; round < 600; ++round) {
-        const std::size_t count = round % 2 == 0 ? kRun : kPart / format.block * format.block;
+        const std::size_t count = whole(format, round % 2 == 0 ? kRun : kPart);
         const std::size_t bytes = count / format.block * format.bytes;
         auto* blocks = from.array<std::uint8_t>(bytes, true);
         for (std::size_t i = 0; i < bytes; ++i) blocks[i] = static_cast<std::uint8_t>(random());
@@ -166,22 +173,22 @@ TEST(BlockVectors, DecodeAnyBytesAsTheDefinition) {
 
 TEST(BlockVectors, LeaveToTheDefinitionWhatIsNotFiniteOrRoundedOtherwise) {
   const float inf = std::numeric_limits<float>::infinity();
-  constexpr std::size_t kShort = 96;
   for (const auto& format : block_formats()) {
     SCOPED_TRACE(std::string(format.name));
+    const std::size_t count = whole(format, 96);
     testing::on_every_target([&] {
-      std::vector<std::uint8_t> blocks(kShort * 2);
+      std::vector<std::uint8_t> blocks(count * 2);
       for (const float odd : {inf, -inf, std::nanf(""), -std::nanf("")}) {
-        for (std::size_t at = 0; at < kShort; ++at) {
-          std::vector<float> x(kShort, 1.0F);
+        for (std::size_t at = 0; at < count; ++at) {
+          std::vector<float> x(count, 1.0F);
           x[at] = odd;
-          ASSERT_FALSE(format.fast_encode(x.data(), kShort, {}, 1, blocks.data())) << at;
+          ASSERT_FALSE(format.fast_encode(x.data(), count, {}, 1, blocks.data())) << at;
         }
       }
-      const std::vector<float> x(kShort, 1.0F);
+      const std::vector<float> x(count, 1.0F);
       if (format.has_scale_rule) {
         const BlockOptions options{.rounding = Rounding::floor};
-        ASSERT_FALSE(format.fast_encode(x.data(), kShort, options, 1, blocks.data()));
+        ASSERT_FALSE(format.fast_encode(x.data(), count, options, 1, blocks.data()));
       }
     });
   }

@@ -2,6 +2,7 @@
 Runtime's quantization tool, its operators, and, where torch is installed, PyTorch's observers."""
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import onnxruntime
@@ -108,23 +109,36 @@ def operators(x):
 
 
 def torch_observers(x):
+    """With their ranges as they are by default: a custom quant_min and quant_max, even the same ones,
+    moves the zero point of symmetric quint8 from 128 to 127."""
     try:
         import torch
         from torch.ao.quantization import observer
     except ImportError:
-        print("torch is not installed: int8@torch is not compared")
+        print("torch is not installed: @torch is not compared")
         return
-    for name, dtype, low, high in (("int8", torch.qint8, -128, 127), ("uint8", torch.quint8, 0, 255)):
-        for mapping, scheme in (("affine", torch.per_tensor_affine), ("sym", torch.per_tensor_symmetric)):
+    warnings.filterwarnings("ignore", module="torch")
+    warnings.filterwarnings("ignore", message=".*deprecated.*")
+    for name, dtype in (("int8", torch.qint8), ("uint8", torch.quint8)):
+        for mapping, each, by_channel in (
+                ("affine", torch.per_tensor_affine, torch.per_channel_affine),
+                ("sym", torch.per_tensor_symmetric, torch.per_channel_symmetric)):
             theirs = []
             for row in x:
-                seen = observer.MinMaxObserver(dtype=dtype, qscheme=scheme, quant_min=low, quant_max=high)
+                seen = observer.MinMaxObserver(dtype=dtype, qscheme=each)
                 tensor = torch.from_numpy(row.copy())
                 seen(tensor)
                 scale, zero = seen.calculate_qparams()
                 codes = torch.quantize_per_tensor(tensor, float(scale), int(zero), dtype).int_repr()
                 theirs.append((scale.numpy()[0], int(zero), codes.numpy()))
             report(f"{name}:{mapping}:channel@torch", "torch's MinMaxObserver", x, theirs)
+            seen = observer.PerChannelMinMaxObserver(ch_axis=0, dtype=dtype, qscheme=by_channel)
+            tensor = torch.from_numpy(x.copy())
+            seen(tensor)
+            scales, zeros = seen.calculate_qparams()
+            codes = torch.quantize_per_channel(tensor, scales, zeros, 0, dtype).int_repr().numpy()
+            theirs = [(s, int(z), c) for s, z, c in zip(scales.numpy(), zeros.numpy(), codes)]
+            report(f"{name}:{mapping}:channel@torch", "torch's PerChannelMinMaxObserver", x, theirs)
 
 
 def main():

@@ -3,7 +3,9 @@
 # of its own (build/peers). Not part of ./test.sh: it downloads packages.
 #   formats      float formats: ml_dtypes
 #   blocks       block formats: gguf, microxcaling's definition
-#   conventions  scales, zero points, codes: ONNX Runtime's tool and operators, torch where it is installed
+#   conventions  scales, zero points, codes: ONNX Runtime's tool and operators
+#   torch        conventions, and PyTorch's observers; on x86-64 its package brings gigabytes of CUDA,
+#                which nothing here uses, so that it is compared only when named
 #   onnx_nodes   operators in all attributes: ONNX's reference and node tests, ONNX Runtime
 set -euo pipefail
 # shellcheck source=../../scripts/prepare.sh
@@ -21,6 +23,10 @@ which=("$@")
 status=0
 for name in "${which[@]}"; do
   say "$name"
+  if [[ $name == torch ]]; then
+    "$build/python/bin/pip" --quiet install --requirement tests/peers/requirements-torch.txt
+    name=conventions
+  fi
   arguments=("$build/cmake/tests/peer_codes")
   if [[ $name == onnx_nodes ]]; then
     arguments=(--program "$build/cmake/tests/onnx_node_test" --cases "$build/onnx_cases")

@@ -203,6 +203,29 @@ TEST(Page, DrawsTheErrorsSummedInDouble) {
   }
 }
 
+TEST(Page, DrawsAccumulatorsWithoutAScript) {
+  std::vector<StudyRow> rows;
+  for (const double cover : {0.9, 1.0}) {
+    for (const char* accumulator : {"int32", "int16-wrap"}) {
+      rows.push_back(row("normal", 10, cover));
+      rows.back().accumulator = accumulator;
+    }
+  }
+  auto run = run_of(rows);
+  run.spec.accumulators = {"int32", "int16-wrap"};
+  const std::string page = to_page(run);
+  EXPECT_THAT(page, HasSubstr("sums in int32 and int16-wrap"));
+  EXPECT_THAT(page, HasSubstr("answers none of them"));
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  const std::string text = page;
+  std::size_t circles = 0;
+  for (auto at = text.find("<circle"); at != text.npos; at = text.find("<circle", at + 1)) {
+    ++circles;
+  }
+  EXPECT_EQ(circles, rows.size());
+  EXPECT_EQ(first_unbalanced(markup(page)), "");
+}
+
 TEST(Page, GivesMeansOverSeeds) {
   auto run = run_of({row("normal", 10, 1, 0), row("normal", 10, 1, 1), row("normal", 10, 1, 2)});
   run.spec.repeat = 3;

@@ -189,6 +189,73 @@ TEST(Study, DistributionsAreReallyBoth) {
   EXPECT_GT(rows[1].a.scale * 255, 6);
 }
 
+// Exact accumulators give the plain rows; too narrow ones an error near 1 that no coverage cures.
+TEST(Study, ComparesAccumulators) {
+  StudySpec spec;
+  spec.distributions = {"uniform"};
+  spec.sizes = {300};
+  spec.covers = {0.9, 1};
+  const auto plain = run(spec);
+  spec.accumulators = {"int32", "float64", "int16-wrap", "int8-saturate"};
+  const auto rows = run(spec);
+  ASSERT_EQ(rows.size(), 8U);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& row = rows[i];
+    const auto& exact = plain[i / 4];
+    EXPECT_EQ(row.cover, exact.cover);
+    EXPECT_EQ(row.accumulator, spec.accumulators[i % 4]);
+    EXPECT_FALSE(row.published);
+    if (i % 4 == 0) {
+      EXPECT_EQ(row.error.ground_truth, exact.error.ground_truth);
+      EXPECT_EQ(row.predicted_ground_truth, exact.predicted_ground_truth);
+    } else if (i % 4 == 1) {
+      // Real values and sums of codes round to the same codes but for ties.
+      EXPECT_NEAR(row.error.ground_truth, exact.error.ground_truth, 1e-5);
+      EXPECT_TRUE(row.predicted_ground_truth);
+    } else {
+      EXPECT_NEAR(row.error_float64.ground_truth, 1, 0.05);
+      EXPECT_FALSE(row.predicted_ground_truth);
+    }
+    EXPECT_EQ(without_seconds(row_from_json(to_json(row))), without_seconds(row));
+  }
+}
+
+// A ledger's parts are the row's own error squared, of the report's rows and of schemes.
+TEST(Study, LedgersAddUpToTheRowsErrors) {
+  StudySpec spec;
+  spec.sizes = {60};
+  spec.covers = {0.9, 1};
+  spec.ledger = true;
+  auto rows = run(spec);
+  spec.schemes = {"int4:sym:group=8 x mxfp4", "nf4:group=10", "int8"};
+  for (const auto& row : run(spec)) rows.push_back(row);
+  ASSERT_EQ(rows.size(), 10U);
+  for (const auto& row : rows) {
+    ASSERT_TRUE(row.ledger);
+    const auto& product = row.ledger->product;
+    const double squared = std::pow(row.error_float64.ground_truth, 2);
+    // Differences of float32 numbers that were taken in float32 here, in double there.
+    EXPECT_NEAR(product.sum(), squared, 1e-6 * squared);
+    EXPECT_NEAR(product.sum(), product.error, 1e-9 * product.error);
+    EXPECT_NEAR(row.ledger->a.sum(), row.ledger->a.error, 1e-9 * row.ledger->a.error);
+    EXPECT_EQ(product.part(ProductPart::output) == 0, !row.scheme.empty());
+    EXPECT_EQ(without_seconds(row_from_json(to_json(row))), without_seconds(row));
+  }
+  spec.schemes.clear();
+  spec.ledger = false;
+  EXPECT_FALSE(run(spec).front().ledger);
+}
+
+TEST(Study, RefusesIntegerSumsOfOtherFormats) {
+  EXPECT_EQ(refusal({.schemes = {"int8 x int4:group=32"}, .accumulators = {"int16-wrap"}}),
+            "accepted");
+  EXPECT_EQ(refusal({.schemes = {"e4m3"}, .accumulators = {"fp16"}}), "accepted");
+  EXPECT_THAT(refusal({.schemes = {"int8 x e4m3"}, .accumulators = {"int16-wrap"}}),
+              HasSubstr("integer formats beside int16-wrap, found e4m3"));
+  EXPECT_THAT(refusal({.accumulators = {"int17"}}), HasSubstr("did you mean int16"));
+  EXPECT_THAT(refusal({.accumulators = {"fp16", "fp16:sequential"}}), HasSubstr("twice"));
+}
+
 TEST(Study, TakesTheUsersOwnMatrices) {
   auto pair = draw_operands(distribution("uniform"), Generator::counter, 5, 50, 80, 30);
   const StudyFiles files{std::move(pair.a), std::move(pair.b)};

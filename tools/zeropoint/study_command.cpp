@@ -10,10 +10,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/machine.hpp"
 #include "zeropoint/core/parallel.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/io/npy.hpp"
 #include "zeropoint/report/report.hpp"
 #include "zeropoint/study/store.hpp"
@@ -31,7 +33,7 @@ namespace {
 struct StudyOptions {
   StudySpec spec;
   // As typed; read_axes makes the spec of them.
-  std::vector<std::string> distributions, sizes, covers, bits, conventions, schemes;
+  std::vector<std::string> distributions, sizes, covers, bits, conventions, schemes, accumulators;
   std::string seed, repeat, threads;
   std::string folder = kDefaultFolder;
   std::string json, csv;
@@ -56,6 +58,7 @@ void read_axes(StudyOptions& options) {
   replace(options.distributions, "--distributions", spec.distributions, word);
   replace(options.conventions, "--convention", spec.conventions, word);
   replace(options.schemes, "--schemes", spec.schemes, word);
+  replace(options.accumulators, "--accumulators", spec.accumulators, word);
   replace(options.covers, "--cover", spec.covers, read_real);
   replace(options.bits, "--bits", spec.bits, [](const std::string& text, std::string_view option) {
     return read_whole(text, option, 1, 16);
@@ -376,6 +379,15 @@ void add_study_command(CLI::App& app) {
                "float32"))
           ->type_name("S,...");
   for (auto* other : {cover, bits, convention}) schemes->excludes(other);
+  std::vector<std::string> orders;
+  for (const auto& order : order_words()) orders.push_back(":" + order);
+  axis(verb->add_option("--accumulators", options->accumulators,
+                        fmt::format("What sums are held in, a row for each; {}, each with "
+                                    "{} (all sums exact)",
+                                    fmt::join(accumulator_words(), ", "), fmt::join(orders, ", "))))
+      ->type_name("ACC,...");
+  axis(verb->add_flag("--ledger", spec.ledger,
+                      "Where each error comes from, part by part; schemes have it anyway"));
   auto* seed = axis(verb->add_option("--seed", options->seed, "Seed of the random matrices (0)"))
                    ->check(given())
                    ->type_name("N");

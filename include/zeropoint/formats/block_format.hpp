@@ -57,6 +57,16 @@ struct BlockFormat {
   bool (*fast_encode)(const float* x, std::size_t count, const BlockOptions& options,
                       float tensor_scale, std::uint8_t* blocks);
   bool (*fast_decode)(const std::uint8_t* blocks, std::size_t count, float tensor_scale, float* x);
+  /// The largest magnitude of a block whose scale is exactly 1 by the floor rule; in formats that
+  /// store a minimum, the width of one that begins at 0. What storing a scale costs is measured
+  /// against blocks brought to it (ledger.hpp). 0: a scale is chosen in another way.
+  float full_reach = 0;
+  bool has_minimum = false;
+  /// Values are coded together: a code's number depends on its neighbours, the numbers read back
+  /// are near, as a whole, but need not be their own codes; and a row that ends within a block is
+  /// filled up with its own values over again, so that the block's scale is theirs.
+  bool is_joint = false;
+  bool is_slow = false;  ///< encoding takes microseconds a value
 };
 
 std::span<const BlockFormat> block_formats();

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "zeropoint/core/matrix.hpp"
+#include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/quantize/qtensor.hpp"
 #include "zeropoint/quantize/scheme.hpp"
 
@@ -38,6 +39,11 @@ Matrix<float> fake_quantize(MatrixView<const float> x, const Scheme& scheme,
 /// have the whole) are multiplied as integers, exactly within a group; groups are added in float32,
 /// from the first on. All others are dequantized and multiplied in float32.
 Matrix<float> multiply(const QTensor& a, const QTensor& b);
+
+/// The same with sums as an accumulator holds them. An integer one adds products of codes, zero
+/// points taken off, within each group, and throws InputError if multiply() would not multiply
+/// those as integers; a floating-point one adds products of what the codes stand for.
+Matrix<float> multiply(const QTensor& a, const QTensor& b, const Accumulator& accumulator);
 
 /// Finds static parameters: sees tensor after tensor, of which those of one calibrator share their
 /// parameters (a tensor over many batches, or all of a layer's or a model's). A scheme of several

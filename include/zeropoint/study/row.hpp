@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "zeropoint/quantize/ledger.hpp"
 #include "zeropoint/quantize/params.hpp"
 
 namespace zeropoint {
@@ -21,6 +22,13 @@ struct PublishedRow {
   QuantParams a, b, y;
 };
 
+/// Where a row's squared error comes from. Sums over A are relative to ‖A‖², so that their `energy`
+/// is 1; over B and Y likewise, so that the product's parts add up to the error squared.
+struct RowLedger {
+  TensorLedger a, b;
+  ProductLedger product;
+};
+
 /// One finished cell of a study.
 struct StudyRow {
   std::string distribution;  ///< a distribution's name, or "file" for the user's own matrices
@@ -31,6 +39,7 @@ struct StudyRow {
   /// Of a row of --schemes, "A x B" in full, else empty. Such a row's product stays float32: it has
   /// the ground-truth error alone (the others are infinite), and no range, output or published row.
   std::string scheme;
+  std::string accumulator;  ///< what sums of products were held in; empty: they were exact
   double effective_bits_a = 0, effective_bits_b = 0;  ///< of a row of --schemes
   std::uint64_t seed = 0;
   std::string generator;  ///< "report", "counter" or "file"
@@ -46,6 +55,7 @@ struct StudyRow {
   double seconds = 0;                ///< the whole cell
   double seconds_float_product = 0;  ///< the float32 product that is the ground truth
   double seconds_quantized_product = 0;  ///< quantizing A and B, and the int8 product
+  std::optional<RowLedger> ledger;
   std::optional<PublishedRow> published;
 
   bool square() const { return m == k && k == n; }

@@ -22,6 +22,12 @@ struct StudySpec {
   /// Pairs of schemes ("int8 x int4:sym:channel"; one serves both operands). If there are any, rows
   /// are one for each, in place of coverages, bits and conventions.
   std::vector<std::string> schemes = {};
+  /// What sums of products are held in ("int16-wrap", "fp16:pairwise"): a row for each. Without
+  /// any, sums are exact.
+  std::vector<std::string> accumulators = {};
+  /// Ledgers beside the report's rows, too; schemes always have one. Takes three more products a
+  /// row.
+  bool ledger = false;
   std::uint64_t seed = 0;
   int repeat = 1;                  ///< seeds seed … seed + repeat − 1
   std::string generator = "auto";  ///< report, counter, or auto: report up to 3000 where it can
@@ -44,12 +50,15 @@ struct StudyCell {
   int bits;
   double cover;
   std::string scheme = {};
+  std::string accumulator = {};
+  bool ledger = false;
 };
 
 /// Checks every axis and brings conventions and schemes into their printed form. Throws InputError.
 void resolve(StudySpec& spec);
 
-/// All cells in the order of their rows: distribution, size, seed, convention, bits, cover.
+/// All cells in the order of their rows: distribution, size, seed, convention, bits, cover; or
+/// scheme; accumulator.
 /// `shape` is {m, k, n} of the files, if the study is of files.
 struct Shape {
   std::size_t m = 0, k = 0, n = 0;

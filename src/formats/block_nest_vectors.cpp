@@ -1,0 +1,254 @@
+// Nested lattices by vector code, bit for bit as block_nest.cpp has them: a lane is a vector of
+// eight values. Compiled once for each instruction set by Highway; the best is chosen at run time.
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "formats/block_nest_vectors.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "formats/block_export.hpp"
+#include "formats/block_fit.hpp"
+#include "formats/block_rows.hpp"
+#include "formats/block_vectors-inl.hpp"
+#include "formats/nest.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace zeropoint::HWY_NAMESPACE {
+#if HWY_TARGET != HWY_SCALAR
+
+// Eight coordinates of some vectors.
+struct Points {
+  FloatsV at[kNestSize];
+};
+
+HWY_INLINE FloatsV RoundEven(FloatsV x) {
+  const auto shift = hn::Set(Floats(), 0x1.8p23F);
+  return hn::Sub(hn::Add(x, shift), shift);
+}
+
+HWY_INLINE FloatsV NearestD8(const Points& x, Points& point) {
+  const Floats d;
+  const auto one = hn::Set(d, 1.0F);
+  FloatsV sum = hn::Zero(d);
+  FloatsV furthest = hn::Set(d, -1.0F);
+  for (std::size_t j = 0; j < kNestSize; ++j) {
+    point.at[j] = RoundEven(x.at[j]);
+    sum = hn::Add(sum, point.at[j]);
+    furthest = hn::Max(furthest, hn::Abs(hn::Sub(x.at[j], point.at[j])));
+  }
+  const FloatsV halved = hn::Mul(sum, hn::Set(d, 0.5F));
+  // The first of the furthest goes the other way.
+  auto is_odd = hn::Ne(RoundEven(halved), halved);
+  FloatsV distance = hn::Zero(d);
+  for (std::size_t j = 0; j < kNestSize; ++j) {
+    const FloatsV off = hn::Sub(x.at[j], point.at[j]);
+    const auto is_this = hn::And(is_odd, hn::Eq(hn::Abs(off), furthest));
+    is_odd = hn::AndNot(is_this, is_odd);
+    const auto is_below = hn::Lt(x.at[j], point.at[j]);
+    const FloatsV way = hn::IfThenElse(is_below, hn::Neg(one), one);
+    point.at[j] = hn::Add(point.at[j], hn::IfThenElseZero(is_this, way));
+    const FloatsV left = hn::Sub(x.at[j], point.at[j]);
+    distance = hn::Add(distance, hn::Mul(left, left));
+  }
+  return distance;
+}
+
+HWY_INLINE void NearestE8(const Points& x, Points& point) {
+  const Floats d;
+  const auto half = hn::Set(d, 0.5F);
+  Points moved, other;
+  for (std::size_t j = 0; j < kNestSize; ++j) moved.at[j] = hn::Sub(x.at[j], half);
+  const FloatsV to_whole = NearestD8(x, point);
+  const FloatsV to_half = NearestD8(moved, other);
+  const auto is_whole = hn::Le(to_whole, to_half);
+  for (std::size_t j = 0; j < kNestSize; ++j) {
+    point.at[j] = hn::IfThenElse(is_whole, point.at[j], hn::Add(other.at[j], half));
+  }
+}
+
+HWY_INLINE void Innermost(const Points& point, float q, Points& inner) {
+  const Floats d;
+  const auto inverse = hn::Set(d, 1 / q);  // a power of two
+  Points x, outer;
+  for (std::size_t j = 0; j < kNestSize; ++j) x.at[j] = hn::Mul(point.at[j], inverse);
+  NearestE8(x, outer);
+  for (std::size_t j = 0; j < kNestSize; ++j) {
+    inner.at[j] = hn::Sub(point.at[j], hn::Mul(hn::Set(d, q), outer.at[j]));
+  }
+}
+
+HWY_INLINE WordsV CodeOf(const Points& point, int bits) {
+  const Words d;
+  const Ints di;
+  const auto two = hn::Set(Floats(), 2.0F);
+  const auto mask = hn::Set(di, (1 << bits) - 1);
+  const IntsV halves = hn::ConvertTo(di, hn::Mul(point.at[7], two));
+  IntsV code = hn::And(halves, mask);
+  IntsV sum = hn::Zero(di);
+  for (std::size_t j = 7; j-- > 0;) {
+    const IntsV own = hn::ConvertTo(di, hn::Mul(point.at[j], two));
+    sum = hn::Add(sum, hn::ShiftRight<1>(hn::Sub(own, halves)));
+    const IntsV in_basis = j == 0 ? hn::ShiftRight<1>(sum) : sum;
+    code = hn::Or(hn::ShiftLeftSame(code, bits), hn::And(in_basis, mask));
+  }
+  return hn::BitCast(d, code);
+}
+
+HWY_INLINE void PointOf(WordsV code, int bits, Points& inner) {
+  const Floats d;
+  const Words du;
+  const Ints di;
+  const auto mask = hn::Set(du, (1U << bits) - 1);
+  FloatsV in_basis[kNestSize];
+  for (std::size_t j = 0; j < kNestSize; ++j) {
+    in_basis[j] = hn::ConvertTo(d, hn::BitCast(di, hn::And(code, mask)));
+    code = hn::ShiftRightSame(code, bits);
+  }
+  Points point;
+  const FloatsV halves = hn::Mul(in_basis[7], hn::Set(d, 0.5F));
+  for (std::size_t j = 0; j < 7; ++j) {
+    const FloatsV own = j == 0 ? hn::Add(in_basis[0], in_basis[0]) : in_basis[j];
+    const FloatsV without = j == 6 ? own : hn::Sub(own, in_basis[j + 1]);
+    point.at[j] = hn::Add(without, halves);
+  }
+  point.at[7] = halves;
+  Innermost(point, static_cast<float>(1 << bits), inner);
+}
+
+void Search(int bits, NestBlock& block) {
+  const Floats d;
+  const Words du;
+  const auto& betas = kBetas[static_cast<std::size_t>(bits - 2)];
+  for (std::size_t i = 0; i < kNestVectors; i += hn::Lanes(d)) {
+    Points y, values;
+    for (std::size_t j = 0; j < kNestSize; ++j) {
+      y.at[j] = hn::LoadU(d, block.y + j * kNestVectors + i);
+      values.at[j] = hn::Zero(d);
+    }
+    FloatsV least = hn::Set(d, std::numeric_limits<float>::infinity());
+    WordsV codes = hn::Zero(du);
+    WordsV which = hn::Zero(du);
+    for (std::size_t beta = 0; beta < kNestBetas; ++beta) {
+      const auto step = hn::Set(d, betas[beta]);
+      const auto inverse = hn::Set(d, 1 / betas[beta]);
+      auto is_done = hn::FirstN(d, 0);
+      for (const float shrink : kShrinks) {
+        const auto factor = hn::Set(d, shrink);
+        Points x, nearest, back;
+        for (std::size_t j = 0; j < kNestSize; ++j) {
+          x.at[j] = hn::Mul(hn::Mul(y.at[j], inverse), factor);
+        }
+        NearestE8(x, nearest);
+        const WordsV code = CodeOf(nearest, bits);
+        PointOf(code, bits, back);
+        FloatsV error = hn::Zero(d);
+        auto is_same = hn::Eq(error, error);
+        for (std::size_t j = 0; j < kNestSize; ++j) {
+          const FloatsV off = hn::Sub(y.at[j], hn::Mul(back.at[j], step));
+          error = hn::Add(error, hn::Mul(off, off));
+          is_same = hn::And(is_same, hn::Eq(back.at[j], nearest.at[j]));
+        }
+        const auto is_better = hn::AndNot(is_done, hn::Lt(error, least));
+        if (!hn::AllFalse(d, is_better)) {
+          const auto is_better_word = hn::RebindMask(du, is_better);
+          least = hn::IfThenElse(is_better, error, least);
+          codes = hn::IfThenElse(is_better_word, code, codes);
+          which =
+              hn::IfThenElse(is_better_word, hn::Set(du, static_cast<std::uint32_t>(beta)), which);
+          for (std::size_t j = 0; j < kNestSize; ++j) {
+            values.at[j] = hn::IfThenElse(is_better, hn::Mul(back.at[j], step), values.at[j]);
+          }
+        }
+        is_done = hn::Or(is_done, is_same);
+        if (hn::AllTrue(d, is_done)) break;
+      }
+    }
+    for (std::size_t j = 0; j < kNestSize; ++j) {
+      hn::StoreU(values.at[j], d, block.values + j * kNestVectors + i);
+    }
+    hn::StoreU(codes, du, block.codes + i);
+    hn::StoreU(which, du, block.betas + i);
+  }
+}
+
+template <int kBits>
+bool EncodeNest(const float* x, std::size_t count, std::uint8_t* out) {
+  if (largest_magnitude_bits(x, count) >= kInfinityBits) return false;
+  encode_nest(kBits, Search, x, count, out);
+  return true;
+}
+
+template <int kBits>
+bool DecodeNest(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* HWY_RESTRICT x) {
+  const Floats d;
+  const Words du;
+  const std::size_t lanes = hn::Lanes(d);
+  HWY_ALIGN std::uint32_t codes[kNestVectors];
+  HWY_ALIGN float steps[kNestVectors];
+  HWY_ALIGN float values[kNestSize * 8];
+  for (; count > 0; count -= kNestBlock, in += nest_bytes(kBits)) {
+    const float scale = get_scale(in);
+    float products[kNestBetas];
+    for (std::size_t beta = 0; beta < kNestBetas; ++beta) {
+      products[beta] = kBetas[kBits - 2][beta] * scale;
+    }
+    const std::uint8_t* const packed = in + 2 + kNestVectors / 4;
+    for (std::size_t i = 0; i < kNestVectors; ++i) {
+      codes[i] = 0;
+      std::memcpy(codes + i, packed + i * kBits, kBits);
+      steps[i] = products[in[2 + i / 4] >> (i % 4 * 2) & 3U];
+    }
+    for (std::size_t i = 0; i < kNestVectors; i += lanes) {
+      Points inner;
+      PointOf(hn::Load(du, codes + i), kBits, inner);
+      const FloatsV step = hn::Load(d, steps + i);
+      for (std::size_t j = 0; j < kNestSize; ++j) {
+        hn::Store(hn::Mul(inner.at[j], step), d, values + j * lanes);
+      }
+      for (std::size_t lane = 0; lane < lanes; ++lane, x += kNestSize) {
+        for (std::size_t j = 0; j < kNestSize; ++j) x[j] = values[j * lanes + lane];
+      }
+    }
+  }
+  return true;
+}
+
+#else  // HWY_SCALAR: left to the definition
+template <int kBits>
+bool EncodeNest(const float*, std::size_t, std::uint8_t*) {
+  return false;
+}
+template <int kBits>
+bool DecodeNest(const std::uint8_t*, std::size_t, float*) {
+  return false;
+}
+#endif
+
+#define ZEROPOINT_NEST(bits)                                                           \
+  bool EncodeNest##bits(const float* x, std::size_t count, const BlockOptions&, float, \
+                        std::uint8_t* out) {                                           \
+    return EncodeNest<bits>(x, count, out);                                            \
+  }                                                                                    \
+  bool DecodeNest##bits(const std::uint8_t* in, std::size_t count, float, float* x) {  \
+    return DecodeNest<bits>(in, count, x);                                             \
+  }
+ZEROPOINT_NEST(2)
+ZEROPOINT_NEST(3)
+ZEROPOINT_NEST(4)
+#undef ZEROPOINT_NEST
+
+}  // namespace zeropoint::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace zeropoint {
+
+ZEROPOINT_BLOCK_EXPORT(nest2, Nest2)
+ZEROPOINT_BLOCK_EXPORT(nest3, Nest3)
+ZEROPOINT_BLOCK_EXPORT(nest4, Nest4)
+
+}  // namespace zeropoint
+#endif
