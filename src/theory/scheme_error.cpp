@@ -13,7 +13,7 @@
 #include <boost/math/distributions/gamma.hpp>
 #include <fmt/format.h>
 
-#include "zeropoint/theory/moments.hpp"
+#include "zeropoint/theory/product_error.hpp"
 
 #include "theory/step_function.hpp"
 #include "theory/tile_ranges.hpp"
@@ -825,6 +825,39 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   noise.variance += variance_of_interaction(error, a, b, operand_a.neighbours(),
                                             operand_b.neighbours(), of_a, of_b, rows, columns);
   return combine(error, &operand_a, &operand_b, a, b, noise);
+}
+
+ErrorPrediction predict_study_error(const Distribution& source, std::size_t m, std::size_t k,
+                                    std::size_t n, double cover, int bits,
+                                    const Convention& convention) {
+  if (convention.rounding == Rounding::stochastic) return none("rounding is at random");
+  Scheme scheme;
+  scheme.format.bits = bits;
+  scheme.format.grid = convention.grid(bits);
+  scheme.format.name = name(scheme.format.grid);
+  scheme.range = {RangeKind::cover, cover};
+  scheme.convention = convention;
+  const auto product = predict_product(source, {scheme, scheme}, m, k, n);
+  if (!product.has_value()) return product;
+  // Y is normal, and its errors are no part of the product's.
+  const auto output = predict_tensor(distribution("normal"), scheme, m, n);
+  if (!output.has_value()) return output;
+  const auto study = predict_study(source, m, k, n, cover, bits, convention).errors;
+  const double whole = study.ground_truth * study.ground_truth;
+  const double of_product = std::min(whole, study.product * study.product);
+  // How far their squares stray, together.
+  const auto strays = [](double square, double end, double expected) {
+    return expected > 0 ? square * (end * end / (expected * expected) - 1) : 0;
+  };
+  const auto together = [&](double product_end, double output_end) {
+    return std::hypot(strays(of_product, product_end, product.expected),
+                      strays(whole - of_product, output_end, output.expected));
+  };
+  ErrorPrediction prediction;
+  prediction.expected = study.ground_truth;
+  prediction.low = root(whole - together(product.low, output.low));
+  prediction.high = root(whole + together(product.high, output.high));
+  return prediction;
 }
 
 }  // namespace zeropoint

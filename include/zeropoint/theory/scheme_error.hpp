@@ -26,6 +26,13 @@ ErrorPrediction predict_tensor(const Distribution& distribution, const Scheme& s
 ErrorPrediction predict_product(const Distribution& distribution, const SchemePair& schemes,
                                 std::size_t m, std::size_t k, std::size_t n);
 
+/// The ground-truth error of a cell of the study: what predict_study() expects, and its interval.
+/// None where predict_study() has no say: distributions that are not independent, stochastic
+/// rounding.
+ErrorPrediction predict_study_error(const Distribution& distribution, std::size_t m, std::size_t k,
+                                    std::size_t n, double cover, int bits,
+                                    const Convention& convention);
+
 /// E[max |X|] of `count` independent draws: what a symmetric range grows to.
 double expected_absmax(const Distribution& distribution, double count);
 
