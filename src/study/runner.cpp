@@ -13,6 +13,7 @@
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
 #include "zeropoint/theory/product_error.hpp"
+#include "zeropoint/theory/scheme_error.hpp"
 
 #include "study/errors.hpp"
 
@@ -152,7 +153,7 @@ bool is_exact(const std::string& accumulator, const QTensor& a, const QTensor& b
 }
 
 struct Prediction {
-  std::optional<double> ground_truth, expected, scale_y;
+  std::optional<double> ground_truth, expected, scale_y, low, high;
 };
 
 // Predictions are made from the settings alone; for the user's own matrices, from the moments of
@@ -162,9 +163,18 @@ Prediction predict(const StudyCell& cell, const Operands& operands, const QTenso
   // At random, errors are larger than the edges of cells say, and nothing here knows by how much.
   if (convention.rounding == Rounding::stochastic) return {};
   if (cell.generator != "file") {
-    const auto study = predict_study(distribution(cell.distribution), cell.m, cell.k, cell.n,
-                                     cell.cover, cell.bits, convention);
-    return {study.errors.ground_truth, study.errors.expected, study.y.scale};
+    const Distribution& source = distribution(cell.distribution);
+    if (!source.is_independent()) return {};  // what predictions take for granted
+    const auto study =
+        predict_study(source, cell.m, cell.k, cell.n, cell.cover, cell.bits, convention);
+    Prediction prediction{study.errors.ground_truth, study.errors.expected, study.y.scale, {}, {}};
+    const auto interval =
+        predict_study_error(source, cell.m, cell.k, cell.n, cell.cover, cell.bits, convention);
+    if (interval.has_value()) {
+      prediction.low = interval.low;
+      prediction.high = interval.high;
+    }
+    return prediction;
   }
   const auto product = product_moments(moments(*operands.a, a), moments(*operands.b, b), cell.k);
   const auto count = static_cast<double>(cell.m) * static_cast<double>(cell.n);
@@ -178,7 +188,7 @@ Prediction predict(const StudyCell& cell, const Operands& operands, const QTenso
   const QuantParams y = choose_params(range, a.grid(), convention);
   const auto errors = predict_errors(product, y, a.grid(), convention,
                                      sample_range(cell.cover, convention.coverage, count));
-  return {errors.ground_truth, errors.expected, y.scale};
+  return {errors.ground_truth, errors.expected, y.scale, {}, {}};
 }
 
 // Predictions that do not look at data are the same for every seed.
@@ -194,10 +204,21 @@ class Predictions {
     return known_[key] = predict(cell, operands, a, b, convention);
   }
 
+  // Of two schemes.
+  const ErrorPrediction& of(const StudyCell& cell, const SchemePair& schemes) {
+    const SchemeKey key{cell.distribution, cell.m, cell.k, cell.n, cell.scheme};
+    const auto known = of_schemes_.find(key);
+    if (known != of_schemes_.end()) return known->second;
+    return of_schemes_[key] =
+               predict_product(distribution(cell.distribution), schemes, cell.m, cell.k, cell.n);
+  }
+
  private:
   using Key =
       std::tuple<std::string, std::size_t, std::size_t, std::size_t, double, std::string, int>;
+  using SchemeKey = std::tuple<std::string, std::size_t, std::size_t, std::size_t, std::string>;
   std::map<Key, Prediction> known_;
+  std::map<SchemeKey, ErrorPrediction> of_schemes_;
 };
 
 // Sums relative to what they are errors of.
@@ -275,6 +296,8 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.predicted_ground_truth = predicted.ground_truth;
   row.predicted_expected = predicted.expected;
   row.predicted_scale_y = predicted.scale_y;
+  row.predicted_low = predicted.low;
+  row.predicted_high = predicted.high;
   row.a = params_a;
   row.b = params_b;
   row.y = params_y;
@@ -312,12 +335,13 @@ Correlation correlation(const Matrix<float>& x, const Matrix<float>& q) {
   return {xq / xx, qq / xx};
 }
 
-// Two schemes, a product in float32: how far it is from the true one, and how far it would be for
-// independent zero-mean operands of these correlations (docs/predictions.md).
-StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
+// Two schemes, a product in float32: how far it is from the true one, and how far it was expected
+// to be: for drawn operands from the settings alone, for the user's own as independent zero-mean
+// operands of the same correlations would be (docs/predictions.md).
+StudyRow run_schemes(const StudyCell& cell, const Operands& operands, Predictions& predictions) {
   const Stopwatch whole;
-  const auto [a, b] =
-      quantize_pair(operands.a->view(), operands.b->view(), parse_scheme_pair(cell.scheme));
+  const SchemePair schemes = parse_scheme_pair(cell.scheme);
+  const auto [a, b] = quantize_pair(operands.a->view(), operands.b->view(), schemes);
   const Stopwatch product_watch;
   const Matrix<float> product = cell.accumulator.empty()
                                     ? multiply(a, b)
@@ -343,11 +367,20 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands) {
   constexpr double kNone = std::numeric_limits<double>::infinity();
   row.error = {relative_error(operands.y, product), kNone, kNone};
   row.error_float64 = row.error;
-  const auto of_a = correlation(*operands.a, a.dequantized());
-  const auto of_b = correlation(*operands.b, b.dequantized());
-  const double squared = 1 - 2 * of_a.rho * of_b.rho + of_a.p * of_b.p;
-  if (std::isfinite(squared) && cell.accumulator.empty())
-    row.predicted_ground_truth = std::sqrt(std::max(squared, 0.0));
+  if (!never_rounds(cell.accumulator)) {
+    // What sums lose is not known beforehand.
+  } else if (cell.generator == "file") {
+    const auto of_a = correlation(*operands.a, a.dequantized());
+    const auto of_b = correlation(*operands.b, b.dequantized());
+    const double squared = 1 - 2 * of_a.rho * of_b.rho + of_a.p * of_b.p;
+    if (std::isfinite(squared)) row.predicted_ground_truth = std::sqrt(std::max(squared, 0.0));
+  } else {
+    if (const auto& predicted = predictions.of(cell, schemes); predicted.has_value()) {
+      row.predicted_ground_truth = predicted.expected;
+      row.predicted_low = predicted.low;
+      row.predicted_high = predicted.high;
+    }
+  }
   row.excess_kurtosis_y = operands.excess_kurtosis;
   row.seconds_float_product = operands.seconds_float_product;
   row.ledger = make_ledger(operands, a, b, std::nullopt, std::nullopt, product, nullptr);
@@ -382,7 +415,7 @@ void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, 
     for (std::size_t i = 0; i < pending.size(); ++i) {
       const auto& cell = cells[pending[i]];
       if (!cell.scheme.empty()) {
-        if (!on_row(pending[i], run_schemes(cell, operands))) return;
+        if (!on_row(pending[i], run_schemes(cell, operands, predictions))) return;
         continue;
       }
       const Coverage sides = parse_convention(cell.convention).coverage;

@@ -122,6 +122,10 @@ ordered_json to_json(const StudyRow& row) {
   json["predicted_ground_truth_error"] = number(row.predicted_ground_truth);
   json["predicted_expected_error"] = number(row.predicted_expected);
   json["predicted_scale_y"] = number(row.predicted_scale_y);
+  json["predicted_low"] = number(row.predicted_low);
+  json["predicted_high"] = number(row.predicted_high);
+  const auto outside = row.outside_interval();
+  json["outside_interval"] = outside ? ordered_json(*outside) : ordered_json();
   put(json, row.error_float64, "", "_float64");
   put(json, row.a, "", "a");
   put(json, row.b, "", "b");
@@ -176,6 +180,9 @@ StudyRow row_from_json(const ordered_json& json) {
   row.predicted_ground_truth = number_or_none(json.at("predicted_ground_truth_error"));
   row.predicted_expected = number_or_none(json.at("predicted_expected_error"));
   row.predicted_scale_y = number_or_none(json.at("predicted_scale_y"));
+  // Runs from before there were intervals have none.
+  row.predicted_low = number_or_none(json.value("predicted_low", ordered_json()));
+  row.predicted_high = number_or_none(json.value("predicted_high", ordered_json()));
   row.error_float64 = errors_from(json, "", "_float64");
   row.a = params_from(json, "", "a");
   row.b = params_from(json, "", "b");

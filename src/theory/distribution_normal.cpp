@@ -57,6 +57,20 @@ class Normal final : public Distribution {
     return p >= 1 ? kInfinity : boost::math::quantile(kStandard, p);
   }
 
+  // Blom's approximation: G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958.
+  double expected_order_statistic(double r, double n) const override {
+    return quantile((r + 1 - 0.375) / (n + 1 - 2 * 0.375));
+  }
+
+  // To first order: H. A. David and H. N. Nagaraja, Order Statistics, 2003, section 4.6.
+  double order_statistic_covariance(double r, double s, double n) const override {
+    const double p = (r + 1) / (n + 1);
+    const double q = (s + 1) / (n + 1);
+    return p * (1 - q) / ((n + 2) * pdf(quantile(p)) * pdf(quantile(q)));
+  }
+
+  double entropy() const override { return std::log(kTwoPi * std::numbers::e) / 2; }
+
   bool has_report_stream() const override { return true; }
 
   void fill_report(ReportStream& stream, std::span<float> out) const override {
@@ -98,6 +112,11 @@ class Normal final : public Distribution {
 };
 
 }  // namespace
+
+const Distribution& distribution_normal() {
+  static const Normal normal;
+  return normal;
+}
 
 const DistributionFamily kNormal = {"normal", "", "normal with mean 0 and standard deviation 1",
                                     make_plain<Normal>};

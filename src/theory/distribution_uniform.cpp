@@ -1,6 +1,7 @@
 // The uniform distribution on [−1, 1].
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "theory/distribution_rows.hpp"
 
@@ -17,12 +18,12 @@ class Uniform final : public Distribution {
 
   double partial_mean(double x) const override {
     x = std::clamp(x, -1.0, 1.0);
-    return (x * x - 1) / 4;
+    return (x - 1) * (x + 1) / 4;
   }
 
   double partial_square(double x) const override {
     x = std::clamp(x, -1.0, 1.0);
-    return (x * x * x + 1) / 6;
+    return (x + 1) * (x * x - x + 1) / 6;
   }
 
   double quantile(double p) const override { return 2 * std::clamp(p, 0.0, 1.0) - 1; }
@@ -36,6 +37,8 @@ class Uniform final : public Distribution {
     const double above = 1 - (s + 1) / (n + 1);
     return 4 * below * above / (n + 2);
   }
+
+  double entropy() const override { return std::numbers::ln2; }
 
   bool has_report_stream() const override { return true; }
 

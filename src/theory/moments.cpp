@@ -1,6 +1,8 @@
 #include "zeropoint/theory/moments.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include <fmt/format.h>
@@ -34,12 +36,18 @@ OperandMoments moments(const Distribution& distribution, QuantParams params,
   const double from = distribution.quantile(sample.middle_from());
   const double to = distribution.quantile(sample.middle_to());
   if (!(to > from)) return m;
+  // An edge belongs to the cell above it, but where rounding up; which matters to atoms.
+  const auto below = [&](double edge) {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    const bool is_above = convention.rounding != Rounding::ceil && std::isfinite(edge);
+    return is_above ? std::nextafter(edge, -kInfinity) : edge;
+  };
   double cdf_below = distribution.cdf(from);
   double mean_below = distribution.partial_mean(from);
   m.xx += distribution.partial_square(to) - distribution.partial_square(from);
   m.x += distribution.partial_mean(to) - mean_below;
   for (std::size_t i = 0; i < cells.count(); ++i) {
-    const double edge = std::clamp(cells.edges[i + 1], from, to);
+    const double edge = std::clamp(below(cells.edges[i + 1]), from, to);
     const double cdf = distribution.cdf(edge);
     const double mean = distribution.partial_mean(edge);
     const double q = cells.values[i];

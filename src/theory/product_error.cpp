@@ -264,7 +264,8 @@ StudyPrediction predict_study(const Distribution& source, std::size_t m, std::si
                       moments(source, prediction.b, grid, convention, sample(k, n)), k);
   Range y = expected_range(distribution("normal"), cover, convention.coverage, count(m, n));
   const double deviation = std::sqrt(product.var_y);
-  y = {static_cast<float>(deviation * y.min), static_cast<float>(deviation * y.max)};
+  y = {static_cast<float>(product.mean_y + deviation * y.min),
+       static_cast<float>(product.mean_y + deviation * y.max)};
   prediction.y = params(y);
   prediction.errors = predict_errors(product, prediction.y, grid, convention, sample(m, n));
   return prediction;

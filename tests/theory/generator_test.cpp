@@ -1,8 +1,11 @@
 // The matrices: the report's, to the bit, and the counter generator's.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <random>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +19,7 @@
 namespace zeropoint {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::WithThreads;
 
@@ -159,54 +163,153 @@ TEST(CounterGenerator, GivesAnyPartAlone) {
   }
 }
 
-// Kolmogorov and Smirnov's distance, which stays below 1.95/√n in 999 of 1000 samples.
+// Kolmogorov and Smirnov's distance, which stays below 1.95/√n in 999 of 1000 samples; of fewer
+// where there are atoms.
 double distance(std::vector<float> values, const Distribution& d) {
   std::ranges::sort(values);
   const auto n = static_cast<double>(values.size());
   double most = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const double p = d.cdf(values[i]);
-    const auto rank = static_cast<double>(i);
-    most = std::max({most, p - rank / n, (rank + 1) / n - p});
+  for (auto at = values.begin(); at != values.end();) {
+    const auto after = std::upper_bound(at, values.end(), *at);
+    const double below = d.cdf(std::nextafter(*at, -1e30F));
+    most = std::max({most, below - static_cast<double>(at - values.begin()) / n,
+                     static_cast<double>(after - values.begin()) / n - d.cdf(*at)});
+    at = after;
   }
   return most;
 }
 
 double correlation(std::span<const float> x, std::span<const float> y) {
+  const std::size_t n = std::min(x.size(), y.size());
+  testing::Mean mean_x, mean_y;
+  for (std::size_t i = 0; i < n; ++i) {
+    mean_x.add(x[i]);
+    mean_y.add(y[i]);
+  }
   double xy = 0, xx = 0, yy = 0;
-  for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
-    xy += double{x[i]} * y[i];
-    xx += double{x[i]} * x[i];
-    yy += double{y[i]} * y[i];
+  for (std::size_t i = 0; i < n; ++i) {
+    const double off_x = x[i] - mean_x.value(), off_y = y[i] - mean_y.value();
+    xy += off_x * off_y;
+    xx += off_x * off_x;
+    yy += off_y * off_y;
   }
   return xy / std::sqrt(xx * yy);
 }
 
+// One entry after the other, whatever structure its matrices have.
+OperandPair draw_entries(const Distribution& d, Generator generator, std::uint64_t seed,
+                         std::size_t count) {
+  if (generator == Generator::report) return draw_operands(d, generator, seed, 1, count, 1);
+  OperandPair pair{Matrix<float>(1, count), Matrix<float>(count, 1)};
+  d.fill_counter(CounterStream(seed, 0), 0, pair.a.values());
+  d.fill_counter(CounterStream(seed, 1), 0, pair.b.values());
+  return pair;
+}
+
 TEST(BothGenerators, DrawFromTheirDistributionIndependently) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   for (const auto generator : {Generator::report, Generator::counter}) {
     for (const Distribution& d : distributions()) {
-      const auto pair = draw_operands(d, generator, 17, 1, 400'000, 1);
-      const double n = 400'000;
-      const double variance = d.name() == "uniform" ? 1.0 / 3 : 1;
-      const double fourth = d.name() == "uniform" ? 1.0 / 5 : 3;
+      if (generator == Generator::report && !d.has_report_stream()) continue;
+      constexpr std::size_t kCount = 200'000;
+      const auto pair = draw_entries(d, generator, 17, kCount);
+      const double n = kCount;
       for (const auto values : {pair.a.values(), pair.b.values()}) {
         testing::Mean mean, square;
         for (const float x : values) {
           mean.add(x);
           square.add(double{x} * x);
         }
-        EXPECT_NEAR(mean.value(), 0, 4 * std::sqrt(variance / n)) << d.name();
-        EXPECT_NEAR(square.value(), variance, 4 * std::sqrt((fourth - variance * variance) / n));
+        EXPECT_NEAR(mean.value(), d.partial_mean(kInfinity), 4 * mean.standard_error()) << d.name();
+        EXPECT_NEAR(square.value(), d.partial_square(kInfinity), 4 * square.standard_error())
+            << d.name();
         EXPECT_LT(distance({values.begin(), values.end()}, d), 1.95 / std::sqrt(n)) << d.name();
-        for (const std::size_t lag : {1, 2, 4, 8, 16}) {
+        for (const std::size_t lag : {1, 2, 4, 16}) {
           EXPECT_NEAR(correlation(values, values.subspan(lag)), 0, 4 / std::sqrt(n)) << lag;
         }
       }
       EXPECT_NEAR(correlation(pair.a.values(), pair.b.values()), 0, 4 / std::sqrt(n)) << d.name();
-      const auto other = draw_operands(d, generator, 18, 1, 400'000, 1);
+      const auto other = draw_entries(d, generator, 18, kCount);
       EXPECT_NEAR(correlation(pair.a.values(), other.a.values()), 0, 4 / std::sqrt(n)) << d.name();
     }
   }
+}
+
+TEST(ReportGenerator, DrawsNoOthers) {
+  for (const Distribution& d : distributions()) {
+    if (d.has_report_stream()) continue;
+    EXPECT_THAT(testing::refusal([&] { draw_operands(d, Generator::report, 1, 2, 2, 2); }),
+                AllOf(HasSubstr(d.name()), HasSubstr("expected the counter generator")));
+  }
+}
+
+TEST(Outliers, AreSomeColumnsOfAAlone) {
+  const auto& d = distribution("outliers=0.05x100");
+  const auto columns_of = [](const Matrix<float>& x) {
+    std::vector<std::size_t> columns;
+    for (std::size_t j = 0; j < x.cols(); ++j) {
+      double squares = 0;
+      for (std::size_t i = 0; i < x.rows(); ++i) squares += double{x(i, j)} * x(i, j);
+      if (squares / static_cast<double>(x.rows()) > 1000) columns.push_back(j);
+    }
+    return columns;
+  };
+  const auto pair = draw_operands(d, Generator::counter, 3, 200, 110, 130);
+  const auto columns = columns_of(pair.a);
+  EXPECT_EQ(columns.size(), 6);  // 5.5, rounded
+  EXPECT_EQ(columns_of(pair.b).size(), 0);
+  // By the seed alone: for any number of rows, and other ones for another seed.
+  EXPECT_EQ(columns_of(draw_operands(d, Generator::counter, 3, 300, 110, 1).a), columns);
+  EXPECT_NE(columns_of(draw_operands(d, Generator::counter, 4, 200, 110, 1).a), columns);
+  // One at least, and nothing else than normal times the factor.
+  const auto few = draw_operands(d, Generator::counter, 3, 200, 5, 1);
+  EXPECT_EQ(columns_of(few.a).size(), 1);
+  const auto normal = draw_operands(distribution("normal"), Generator::counter, 3, 200, 5, 1);
+  for (std::size_t i = 0; i < few.a.size(); ++i) {
+    const bool is_outlier = i % 5 == columns_of(few.a)[0];
+    ASSERT_EQ(few.a.values()[i], normal.a.values()[i] * (is_outlier ? 100 : 1));
+  }
+  EXPECT_EQ(draw_operands(d, Generator::counter, 3, 4, 0, 4).a.size(), 0);
+}
+
+// The trace of A·Aᵀ and of its square tell how many directions there are.
+TEST(Lowrank, HasItsRank) {
+  for (const std::size_t rank : {1, 4, 40}) {
+    const auto& d = distribution("lowrank=" + std::to_string(rank) + "x0");
+    const auto pair = draw_operands(d, Generator::counter, 6, 60, 90, 60);
+    testing::Mean square;
+    for (const float x : pair.a.values()) square.add(double{x} * x);
+    EXPECT_NEAR(square.value(), 1, 0.6) << rank;
+    // Gauss's elimination with the largest pivots.
+    std::vector<double> a(pair.a.values().begin(), pair.a.values().end());
+    std::size_t found = 0;
+    for (std::size_t step = 0; step < 60; ++step) {
+      const auto largest = std::ranges::max_element(a, {}, [](double x) { return std::abs(x); });
+      if (std::abs(*largest) < 1e-4) break;
+      ++found;
+      const auto at = static_cast<std::size_t>(largest - a.begin());
+      const std::size_t row = at / 90, col = at % 90;
+      const std::vector<double> pivot(a.begin() + static_cast<std::ptrdiff_t>(row * 90),
+                                      a.begin() + static_cast<std::ptrdiff_t>(row * 90 + 90));
+      for (std::size_t i = 0; i < 60; ++i) {
+        const double factor = a[i * 90 + col] / pivot[col];
+        for (std::size_t j = 0; j < 90; ++j) a[i * 90 + j] -= factor * pivot[j];
+      }
+    }
+    EXPECT_EQ(found, rank);
+  }
+}
+
+// One entry of each of many matrices is as its functions say.
+TEST(Lowrank, HasEntriesOfItsDistribution) {
+  const auto& d = distribution("lowrank=2x0.3");
+  std::vector<float> entries;
+  Matrix<float> x(3, 5);
+  for (std::uint64_t seed = 0; seed < 20'000; ++seed) {
+    d.draw(CounterStream(seed, 0), Role::left, x);
+    entries.push_back(x(2, 3));
+  }
+  EXPECT_LT(distance(entries, d), 1.95 / std::sqrt(20'000));
 }
 
 TEST(CounterGenerator, TakesSeedsOf64Bits) {

@@ -239,13 +239,16 @@ Product measure_product(const Distribution& d, double cover, int bits, const Con
 }
 
 constexpr std::uint64_t kSeeds = 6;
+// Whose products of some hundred terms are normal, as predictions take them.
+constexpr const char* kSources[] = {"uniform", "normal", "laplace"};
 constexpr const char* kSymmetric = "report-code:mapping=symmetric";
 
 // From the settings alone. Rounding the zero point down is left to the next test: where the range
 // is symmetric but for chance, chance decides between two zero points, and so for the errors.
 TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
   const testing::WithThreads with(1);  // many small products: threads would mostly wait
-  for (const Distribution& d : distributions()) {
+  for (const char* const source : kSources) {
+    const Distribution& d = distribution(source);
     for (const char* const text : {kHalf, "onnx", kSymmetric}) {
       const auto convention = parse_convention(text);
       for (const double cover : {0.8, 0.99, 1.0}) {
@@ -274,7 +277,8 @@ TEST(PredictStudy, AgreesWithProductsOfRealMatrices) {
 // From the moments of the operands and the output's range that the data gave, seed by seed.
 TEST(PredictErrors, AgreesWithProductsOfRealMatricesFromTheirMoments) {
   const testing::WithThreads with(1);  // many small products: threads would mostly wait
-  for (const Distribution& d : distributions()) {
+  for (const char* const source : kSources) {
+    const Distribution& d = distribution(source);
     for (const char* const text : {kHalf, kFloor, kTruncate, kSymmetric}) {
       const auto convention = parse_convention(text);
       for (const double cover : {0.8, 0.99, 1.0}) {
@@ -290,9 +294,11 @@ TEST(PredictErrors, AgreesWithProductsOfRealMatricesFromTheirMoments) {
             truth.add(predicted.ground_truth / product.ground_truth - 1);
             expected.add(predicted.expected / product.expected - 1);
           }
-          EXPECT_NEAR(truth.value(), 0, 4 * truth.standard_error() + 0.005)
+          // A sum of 300 products of Laplace numbers has an excess kurtosis of 0.11.
+          const double slack = d.name() == "laplace" ? 0.01 : 0.005;
+          EXPECT_NEAR(truth.value(), 0, 4 * truth.standard_error() + slack)
               << d.name() << ", " << text << ", cover " << cover << ", " << bits << " bits";
-          EXPECT_NEAR(expected.value(), 0, 4 * expected.standard_error() + 0.005)
+          EXPECT_NEAR(expected.value(), 0, 4 * expected.standard_error() + slack)
               << d.name() << ", " << text << ", cover " << cover << ", " << bits << " bits";
         }
       }

@@ -216,7 +216,7 @@ TEST_F(Resume, TwoStudiesAtOnceIntoOneFolder) {
 
 // ---- a full disk, and outputs that fail ----
 
-const Arguments kSmall = {"--sizes", "8,12", "--bits", "4,8"};  // 56 rows, about 90 KB stored
+const Arguments kSmall = {"--sizes", "8,12", "--bits", "4,8"};  // 56 rows, some 150 KB stored
 
 TEST_F(Resume, AfterADiskThatFilledUpAmidTheRows) {
   auto full = here();
@@ -241,7 +241,7 @@ TEST_F(Resume, AfterADiskThatFilledUpAmidTheRows) {
 
 TEST_F(Resume, AfterADiskThatFilledUpAmidTheOutputs) {
   auto full = here();
-  full.largest_file = 140'000;  // the store and the CSV fit, JSON and page do not
+  full.largest_file = 200'000;  // the store and the CSV fit, JSON and page do not
   const Arguments files = {"--csv", "r.csv", "--json", "r.json"};
   put(in_folder("r.json"), "an earlier one");
   const auto outcome = run(kStudy + kSmall + files + Arguments{"--repeat", "1"}, full);

@@ -49,6 +49,7 @@ struct StudyRow {
   std::optional<double> predicted_ground_truth;
   std::optional<double> predicted_expected;
   std::optional<double> predicted_scale_y;
+  std::optional<double> predicted_low, predicted_high;  ///< 95 % of ground-truth errors lie between
   QuantParams a, b, y;
   double clipped_a = 0, clipped_b = 0, clipped_y = 0;  ///< fractions, 0 to 1
   double excess_kurtosis_y = 0;      ///< of the true product's entries; 0 for a normal distribution
@@ -59,6 +60,12 @@ struct StudyRow {
   std::optional<PublishedRow> published;
 
   bool square() const { return m == k && k == n; }
+  /// Whether the ground-truth error is one of the 5 % beyond; none if there is no such interval.
+  std::optional<bool> outside_interval() const {
+    if (!predicted_low || !predicted_high) return std::nullopt;
+    const double e = error_float64.ground_truth;
+    return !(e >= *predicted_low && e <= *predicted_high);
+  }
 };
 
 }  // namespace zeropoint

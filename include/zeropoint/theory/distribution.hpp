@@ -40,22 +40,35 @@ class Distribution {
   virtual double partial_square(double x) const = 0;
   /// The inverse of cdf; at 0 and 1 the ends of the support.
   virtual double quantile(double p) const = 0;
+  /// The x with P(X > x) = p, as exact for a small p as quantile() is.
+  virtual double upper_quantile(double p) const {
+    return is_symmetric() ? -quantile(p) : quantile(1 - p);
+  }
+  /// Whether −X is distributed as X.
+  virtual bool is_symmetric() const { return true; }
+  /// The probability of single numbers, where there is no density.
+  virtual double atom_probability() const { return 0; }
+  /// −E[ln f(X)] for the density f of what is no atom, in nats. Unless a family knows better, by
+  /// quadrature; NaN if all is atoms.
+  virtual double entropy() const;
   /// Expected order statistic of rank r (0-based, may be fractional) among n independent draws.
-  /// Unless a family knows better, by Blom's approximation.
+  /// Unless a family knows better, by quadrature: E[quantile(U)] for U ~ Beta(r + 1, n − r).
   virtual double expected_order_statistic(double r, double n) const;
   /// The covariance of those of ranks r ≤ s; with r = s, the variance. Unless a family knows
-  /// better, to first order.
+  /// better, to first order, with the variances of the outermost ranks by quadrature.
   virtual double order_statistic_covariance(double r, double s, double n) const;
 
   // Draws.
-  /// Whether the entries of a matrix are independent, as predictions take them.
+  /// Whether the entries of a matrix are independent, as predictions take them. If not, the
+  /// functions above are those of one entry of a left operand.
   virtual bool is_independent() const { return true; }
   /// Whether the report's generator draws it.
   virtual bool has_report_stream() const { return false; }
   /// Fills `out` from the report's stream exactly as its code did (consuming its draws). Throws
   /// InputError if there is no such code.
   virtual void fill_report(ReportStream& stream, std::span<float> out) const;
-  /// Elements first … first + out.size() − 1 of a counter stream; `first` is a multiple of 4.
+  /// Elements first … first + out.size() − 1 of a counter stream, each independent of the others;
+  /// `first` is a multiple of 4 below 2^62.
   virtual void fill_counter(const CounterStream& stream, std::size_t first,
                             std::span<float> out) const = 0;
   /// A whole operand, row-major. Unless a family has a structure that spans a matrix, its elements
@@ -90,11 +103,18 @@ struct DistributionFamily {
 };
 std::span<const DistributionFamily> distribution_families();
 
+/// A distribution of the values that are given, each as probable as the others; its draws are
+/// values drawn with replacement. distribution("file=NAME") finds it from then on, and a later one
+/// under that name takes its place there. Throws InputError if there are no values, or one is NaN
+/// or infinite.
+const Distribution& add_distribution_of_values(std::string_view name,
+                                               std::span<const float> values);
+
 /// One of each family, with the parameters that it chooses itself.
 std::span<const std::reference_wrapper<const Distribution>> distributions();
 
-/// "normal", "word=argument". Lives as long as the program. Throws InputError naming the nearest
-/// family.
+/// "normal", "word=argument", or "file=NAME" once there are values of that name. Lives as long as
+/// the program. Throws InputError naming the nearest family.
 const Distribution& distribution(std::string_view name);
 
 /// Which generator fills a matrix.
