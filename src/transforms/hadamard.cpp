@@ -92,6 +92,10 @@ struct Rotation::Plan {
   std::vector<float> between;  // of the last `order`, where there are two matrices
   WalshKernels kernels = walsh_kernels();
 
+  // Whether a line can be taken by itself: Paley's part takes whole vectors of neighbours, which
+  // short lines have across only.
+  bool is_line() const { return paley == 1 || walsh >= kLineWidth; }
+
   // The matrix, on `order` rows of `width` numbers.
   void rotate(float* x, std::size_t width, bool is_inverse, float* scratch,
               const float* next) const {
@@ -159,18 +163,23 @@ struct Rotation::Plan {
   void run_columns(MatrixView<float> x, bool is_inverse) const {
     // 128 KiB, well within a second-level cache, but at least four cache lines of each row: 10^7
     // numbers in columns of 1024 took 4.3 ms in strips of 64, 5.7 of 32 and 5.9 of 128.
-    constexpr std::size_t kNumbers = 1 << 15, kWidest = 128, kNarrowest = 64;
+    // Longer ones leave any such cache, and memory is what they should spare.
+    constexpr std::size_t kNumbers = 1 << 15, kWidest = 128, kLong = 1 << 16;
+    const std::size_t narrowest = length > kLong ? kLineWidth : 64;
     const std::size_t widest =
-        std::clamp(kNumbers / length / kLineWidth * kLineWidth, kNarrowest, kWidest);
-    // The processor finds no pattern in pieces of rows: without asking ahead, 3.6 ms.
+        std::clamp(kNumbers / length / kLineWidth * kLineWidth, narrowest, kWidest);
+    // The processor finds no pattern in pieces of rows; asking ahead took 15 % off.
     constexpr std::size_t kRowsAhead = 32;
     parallel_for(
         x.cols, widest,
         [&](std::size_t begin, std::size_t end) {
           const std::size_t count = end - begin;
-          const std::size_t width = (count + kLineWidth - 1) / kLineWidth * kLineWidth;
+          // A single one by itself; others filled up to whole vectors.
+          const std::size_t width =
+              count == 1 && is_line() ? 1 : (count + kLineWidth - 1) / kLineWidth * kLineWidth;
           const Scratch memory((length * width + scratch_size()) * sizeof(float));
-          float* const strip = reinterpret_cast<float*>(memory.data());
+          float* const scratch = reinterpret_cast<float*>(memory.data());  // whole cache lines
+          float* const strip = scratch + scratch_size();
           for (std::size_t i = 0; i < length; ++i) {
             float* const row = strip + i * width;
             if (x.col_stride == 1 && i + kRowsAhead < length) {
@@ -180,7 +189,7 @@ struct Rotation::Plan {
             copy(&x(i, begin), x.col_stride, row, 1, count);
             std::fill(row + count, row + width, 0.0F);
           }
-          run(strip, width, is_inverse, strip + length * width);
+          run(strip, width, is_inverse, scratch);
           for (std::size_t i = 0; i < length; ++i) {
             copy(strip + i * width, 1, &x(i, begin), x.col_stride, count);
           }
@@ -207,8 +216,7 @@ struct Rotation::Plan {
     }
     if (x.rows == 0 || x.cols == 0) return;
     if (along == Along::columns) return run_columns(x, is_inverse);
-    // Paley's part takes whole vectors of neighbours, which short lines have across only.
-    if (x.col_stride == 1 && (paley == 1 || walsh >= kLineWidth)) return run_lines(x, is_inverse);
+    if (x.col_stride == 1 && is_line()) return run_lines(x, is_inverse);
     run_columns({x.data, x.cols, x.rows, x.col_stride, x.row_stride}, is_inverse);
   }
 };
