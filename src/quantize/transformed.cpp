@@ -27,12 +27,12 @@ Matrix<float> finite_copy(MatrixView<const float> x, std::string_view what) {
   return copy;
 }
 
-// n numbers of at most M have a norm of at most √n·M, and so has each of the rotated ones. What a
-// grid over them stands for is at most twice as large, 2·√n·M, and each number that comes back at
-// most √n times that: 2·n·M.
+// n numbers of at most M have a norm of at most √n·M, which no rotated number exceeds. What a grid
+// over those stands for is at most twice as large, and on the way back n of that are summed before
+// they are scaled: 2·√n·n·M.
 void check_magnitudes(const Matrix<float>& x, std::size_t length, std::string_view what) {
-  const float most =
-      std::numeric_limits<float>::max() / 4 / static_cast<float>(std::max<std::size_t>(length, 1));
+  const auto most = static_cast<float>(std::numeric_limits<float>::max() / 4 /
+                                       std::pow(static_cast<double>(length), 1.5));
   const Range range = min_max_range(x.values(), what);
   if (range.max <= most && range.min >= -most) return;
   const auto values = x.values();

@@ -86,19 +86,28 @@ std::vector<std::int8_t> hadamard_matrix(std::size_t order) {
 struct Rotation::Plan {
   std::size_t length = 0, order = 0, paley = 1, walsh = 1;
   float scale = 1;
-  std::vector<float> forward, backward;  // Paley's matrix and its transpose; empty for order 1
-  std::vector<float> signs;              // of the whole line; empty without a seed
-  std::vector<float> between;            // of the last `order`, where there are two matrices
+  // Paley's matrix and its transpose, or the C of one that is made of pairs; empty for order 1.
+  std::vector<float> forward, backward, pairs;
+  std::vector<float> signs;    // of the whole line; empty without a seed
+  std::vector<float> between;  // of the last `order`, where there are two matrices
   WalshKernels kernels = walsh_kernels();
 
+  // Whether a line can be taken by itself: Paley's part takes whole vectors of neighbours, which
+  // short lines have across only.
+  bool is_line() const { return paley == 1 || walsh >= kLineWidth; }
+
   // The matrix, on `order` rows of `width` numbers.
-  void rotate(float* x, std::size_t width, bool is_inverse, float* scratch) const {
+  void rotate(float* x, std::size_t width, bool is_inverse, float* scratch,
+              const float* next) const {
     if (paley == 1) return kernels.walsh(x, walsh, width, scale);
     const std::size_t stride = walsh * width;
     for (std::size_t part = 0; part < paley; ++part) {
       kernels.walsh(x + part * stride, walsh, width, 1);
     }
-    kernels.mix(x, (is_inverse ? backward : forward).data(), paley, stride, scale, scratch);
+    if (!pairs.empty()) {
+      return kernels.mix_pairs(x, pairs.data(), paley, stride, scale, scratch, next);
+    }
+    kernels.mix(x, (is_inverse ? backward : forward).data(), paley, stride, scale, scratch, next);
   }
 
   void change_signs(float* x, std::size_t width, const std::vector<float>& by) const {
@@ -109,20 +118,21 @@ struct Rotation::Plan {
   }
 
   // Everything, on `length` rows of `width` numbers.
-  void run(float* x, std::size_t width, bool is_inverse, float* scratch) const {
+  void run(float* x, std::size_t width, bool is_inverse, float* scratch,
+           const float* next = nullptr) const {
     float* const last = x + (length - order) * width;
     if (!is_inverse) {
       if (!signs.empty()) change_signs(x, width, signs);
-      rotate(x, width, false, scratch);
+      rotate(x, width, false, scratch, next);
       if (between.empty()) return;
       change_signs(last, width, between);
-      return rotate(last, width, false, scratch);
+      return rotate(last, width, false, scratch, nullptr);
     }
     if (!between.empty()) {
-      rotate(last, width, true, scratch);
+      rotate(last, width, true, scratch, nullptr);
       change_signs(last, width, between);
     }
-    rotate(x, width, true, scratch);
+    rotate(x, width, true, scratch, next);
     if (!signs.empty()) change_signs(x, width, signs);
   }
 
@@ -132,14 +142,18 @@ struct Rotation::Plan {
   }
 
   void run_lines(MatrixView<float> x, bool is_inverse) const {
-    constexpr std::size_t kGrain = 1 << 15;
+    // Lines that fill a first-level cache: lines of 12288 took 4.2 ms for 10^7 numbers without
+    // asking for the next one while Paley's part is at work, and 3.3 with it; of 5120, 2.7 and 2.9.
+    constexpr std::size_t kLongLine = 1 << 13, kGrain = 1 << 15;
     const std::size_t grain = std::max<std::size_t>(kGrain / length, 1);
     parallel_for(
         x.rows, grain,
         [&](std::size_t begin, std::size_t end) {
           const Scratch scratch(scratch_size() * sizeof(float));
           for (std::size_t i = begin; i < end; ++i) {
-            run(&x(i, 0), 1, is_inverse, reinterpret_cast<float*>(scratch.data()));
+            const bool asks = length >= kLongLine && i + 1 < x.rows;
+            run(&x(i, 0), 1, is_inverse, reinterpret_cast<float*>(scratch.data()),
+                asks ? &x(i + 1, 0) : nullptr);
           }
         },
         work() * static_cast<double>(x.rows * x.cols));
@@ -147,21 +161,25 @@ struct Rotation::Plan {
 
   // Strips of columns, copied together so that their numbers are neighbours.
   void run_columns(MatrixView<float> x, bool is_inverse) const {
-    // 128 KiB, well within a second-level cache: columns of 1024 took 2.8 ms for 10^7 numbers, with
-    // 512 KiB 6.0. Where rows are whole pages apart, lines of narrow strips push each other out.
-    constexpr std::size_t kNumbers = 1 << 15, kWidest = 128, kPage = 1024;
-    const std::size_t least = x.row_stride % kPage == 0 ? 64 : 32;
+    // 128 KiB, well within a second-level cache, but at least four cache lines of each row: 10^7
+    // numbers in columns of 1024 took 4.3 ms in strips of 64, 5.7 of 32 and 5.9 of 128.
+    // Longer ones leave any such cache, and memory is what they should spare.
+    constexpr std::size_t kNumbers = 1 << 15, kWidest = 128, kLong = 1 << 16;
+    const std::size_t narrowest = length > kLong ? kLineWidth : 64;
     const std::size_t widest =
-        std::clamp(kNumbers / length / kLineWidth * kLineWidth, least, kWidest);
-    // The processor finds no pattern in pieces of rows: without asking ahead, 3.6 ms.
+        std::clamp(kNumbers / length / kLineWidth * kLineWidth, narrowest, kWidest);
+    // The processor finds no pattern in pieces of rows; asking ahead took 15 % off.
     constexpr std::size_t kRowsAhead = 32;
     parallel_for(
         x.cols, widest,
         [&](std::size_t begin, std::size_t end) {
           const std::size_t count = end - begin;
-          const std::size_t width = (count + kLineWidth - 1) / kLineWidth * kLineWidth;
+          // A single one by itself; others filled up to whole vectors.
+          const std::size_t width =
+              count == 1 && is_line() ? 1 : (count + kLineWidth - 1) / kLineWidth * kLineWidth;
           const Scratch memory((length * width + scratch_size()) * sizeof(float));
-          float* const strip = reinterpret_cast<float*>(memory.data());
+          float* const scratch = reinterpret_cast<float*>(memory.data());  // whole cache lines
+          float* const strip = scratch + scratch_size();
           for (std::size_t i = 0; i < length; ++i) {
             float* const row = strip + i * width;
             if (x.col_stride == 1 && i + kRowsAhead < length) {
@@ -171,7 +189,7 @@ struct Rotation::Plan {
             copy(&x(i, begin), x.col_stride, row, 1, count);
             std::fill(row + count, row + width, 0.0F);
           }
-          run(strip, width, is_inverse, strip + length * width);
+          run(strip, width, is_inverse, scratch);
           for (std::size_t i = 0; i < length; ++i) {
             copy(strip + i * width, 1, &x(i, begin), x.col_stride, count);
           }
@@ -198,8 +216,7 @@ struct Rotation::Plan {
     }
     if (x.rows == 0 || x.cols == 0) return;
     if (along == Along::columns) return run_columns(x, is_inverse);
-    // Paley's part takes whole vectors of neighbours, which short lines have across only.
-    if (x.col_stride == 1 && (paley == 1 || walsh >= kLineWidth)) return run_lines(x, is_inverse);
+    if (x.col_stride == 1 && is_line()) return run_lines(x, is_inverse);
     run_columns({x.data, x.cols, x.rows, x.col_stride, x.row_stride}, is_inverse);
   }
 };
@@ -213,18 +230,27 @@ Rotation::Rotation(std::size_t length, std::optional<std::uint64_t> seed)
   plan.paley = paley_part(plan.order);
   plan.walsh = plan.order / plan.paley;
   plan.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(plan.order)));
-  if (plan.paley > 1) {
-    const auto matrix = paley_matrix(plan.paley);
-    plan.forward.assign(matrix.begin(), matrix.end());
-    plan.backward.resize(matrix.size());
-    for (std::size_t i = 0; i < plan.paley; ++i) {
-      for (std::size_t j = 0; j < plan.paley; ++j) {
-        plan.backward[i * plan.paley + j] = plan.forward[j * plan.paley + i];
-      }
-    }
-  }
   if (seed) plan.signs = random_signs(*seed, kFirstSigns, length);
   if (plan.order < length) plan.between = random_signs(seed.value_or(0), kSecondSigns, plan.order);
+  if (plan.paley == 1) return;
+  const auto matrix = paley_matrix(plan.paley);
+  if (is_of_pairs(plan.paley)) {
+    const std::size_t half = plan.paley / 2;
+    plan.pairs.resize(half * half);
+    for (std::size_t i = 0; i < half; ++i) {
+      for (std::size_t j = 0; j < half; ++j) {
+        plan.pairs[i * half + j] = i == j ? 0.0F : matrix[2 * i * plan.paley + 2 * j];
+      }
+    }
+    return;
+  }
+  plan.forward.assign(matrix.begin(), matrix.end());
+  plan.backward.resize(matrix.size());
+  for (std::size_t i = 0; i < plan.paley; ++i) {
+    for (std::size_t j = 0; j < plan.paley; ++j) {
+      plan.backward[i * plan.paley + j] = plan.forward[j * plan.paley + i];
+    }
+  }
 }
 
 Rotation::~Rotation() = default;

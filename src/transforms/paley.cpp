@@ -114,6 +114,8 @@ bool has_paley_order(std::size_t order) {
   return first_construction(order).degree > 0 || second_construction(order).degree > 0;
 }
 
+bool is_of_pairs(std::size_t order) { return second_construction(order).degree > 0; }
+
 std::vector<std::int8_t> paley_matrix(std::size_t order) {
   assert(has_paley_order(order));
   std::vector<std::int8_t> matrix(order * order);

@@ -12,6 +12,10 @@ constexpr std::size_t kLargestPaley = 344;
 /// Whether Paley's first or second construction gives a matrix of that order, up to kLargestPaley.
 bool has_paley_order(std::size_t order);
 
+/// Whether it is the second, C ⊗ [1 1; 1 −1] + I ⊗ [1 −1; −1 −1] with C symmetric, ±1 and 0 on its
+/// diagonal: symmetric, too.
+bool is_of_pairs(std::size_t order);
+
 /// That matrix, ±1, row by row.
 std::vector<std::int8_t> paley_matrix(std::size_t order);
 

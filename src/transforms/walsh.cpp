@@ -7,6 +7,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "transforms/walsh.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -258,72 +259,151 @@ void WalshRows(float* x, std::size_t rows, std::size_t width, float scale) {
   }
 }
 
+// kVectors sums of products each, each with a start of its own.
+template <std::size_t kVectors>
+HWY_INLINE void AddTo(V s, V x0, V x1, V x2, V x3, V& v0, V& v1, V& v2, V& v3) {
+  v0 = hn::MulAdd(x0, s, v0);
+  if constexpr (kVectors > 1) v1 = hn::MulAdd(x1, s, v1);
+  if constexpr (kVectors > 2) v2 = hn::MulAdd(x2, s, v2);
+  if constexpr (kVectors > 2) v3 = hn::MulAdd(x3, s, v3);
+}
+
+template <std::size_t kVectors>
+HWY_INLINE void LoadRow(D d, const float* x, V& x0, V& x1, V& x2, V& x3) {
+  const std::size_t lanes = hn::Lanes(d);
+  x0 = x1 = x2 = x3 = hn::Load(d, x);
+  if constexpr (kVectors > 1) x1 = hn::Load(d, x + lanes);
+  if constexpr (kVectors > 2) x2 = hn::Load(d, x + 2 * lanes);
+  if constexpr (kVectors > 2) x3 = hn::Load(d, x + 3 * lanes);
+}
+
+template <std::size_t kVectors>
+HWY_INLINE void StoreRow(D d, V factor, float* row, V v0, V v1, V v2, V v3) {
+  const std::size_t lanes = hn::Lanes(d);
+  hn::StoreU(hn::Mul(v0, factor), d, row);
+  if constexpr (kVectors > 1) hn::StoreU(hn::Mul(v1, factor), d, row + lanes);
+  if constexpr (kVectors > 2) hn::StoreU(hn::Mul(v2, factor), d, row + 2 * lanes);
+  if constexpr (kVectors > 2) hn::StoreU(hn::Mul(v3, factor), d, row + 3 * lanes);
+}
+
 // kRows results of kVectors vectors each, from as many numbers of each row in scratch.
 template <std::size_t kRows, std::size_t kVectors>
 HWY_INLINE void MixTile(D d, const float* from, const float* signs, std::size_t order, float* to,
                         std::size_t width, float scale) {
-  const std::size_t lanes = hn::Lanes(d);
+  const std::size_t strip = kVectors * hn::Lanes(d);
   V a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
   V c0 = a0, c1 = a0, c2 = a0, c3 = a0, e0 = a0, e1 = a0, e2 = a0, e3 = a0;
-  const auto add = [&](V s, V x0, V x1, V x2, V x3, V& v0, V& v1, V& v2, V& v3) HWY_ATTR {
-    v0 = hn::MulAdd(x0, s, v0);
-    if constexpr (kVectors > 1) v1 = hn::MulAdd(x1, s, v1);
-    if constexpr (kVectors > 2) v2 = hn::MulAdd(x2, s, v2);
-    if constexpr (kVectors > 2) v3 = hn::MulAdd(x3, s, v3);
-  };
+  V x0, x1, x2, x3;
   for (std::size_t c = 0; c < order; ++c) {
-    const float* const x = from + c * kVectors * lanes;
-    const V x0 = hn::Load(d, x), x1 = kVectors > 1 ? hn::Load(d, x + lanes) : x0;
-    const V x2 = kVectors > 2 ? hn::Load(d, x + 2 * lanes) : x0;
-    const V x3 = kVectors > 2 ? hn::Load(d, x + 3 * lanes) : x0;
-    add(hn::Set(d, signs[c]), x0, x1, x2, x3, a0, a1, a2, a3);
-    add(hn::Set(d, signs[order + c]), x0, x1, x2, x3, b0, b1, b2, b3);
+    LoadRow<kVectors>(d, from + c * strip, x0, x1, x2, x3);
+    AddTo<kVectors>(hn::Set(d, signs[c]), x0, x1, x2, x3, a0, a1, a2, a3);
+    AddTo<kVectors>(hn::Set(d, signs[order + c]), x0, x1, x2, x3, b0, b1, b2, b3);
     if constexpr (kRows == 4) {
-      add(hn::Set(d, signs[2 * order + c]), x0, x1, x2, x3, c0, c1, c2, c3);
-      add(hn::Set(d, signs[3 * order + c]), x0, x1, x2, x3, e0, e1, e2, e3);
+      AddTo<kVectors>(hn::Set(d, signs[2 * order + c]), x0, x1, x2, x3, c0, c1, c2, c3);
+      AddTo<kVectors>(hn::Set(d, signs[3 * order + c]), x0, x1, x2, x3, e0, e1, e2, e3);
     }
   }
   const V factor = hn::Set(d, scale);
-  const auto store = [&](float* row, V v0, V v1, V v2, V v3) HWY_ATTR {
-    hn::StoreU(hn::Mul(v0, factor), d, row);
-    if constexpr (kVectors > 1) hn::StoreU(hn::Mul(v1, factor), d, row + lanes);
-    if constexpr (kVectors > 2) hn::StoreU(hn::Mul(v2, factor), d, row + 2 * lanes);
-    if constexpr (kVectors > 2) hn::StoreU(hn::Mul(v3, factor), d, row + 3 * lanes);
-  };
-  store(to, a0, a1, a2, a3);
-  store(to + width, b0, b1, b2, b3);
+  StoreRow<kVectors>(d, factor, to, a0, a1, a2, a3);
+  StoreRow<kVectors>(d, factor, to + width, b0, b1, b2, b3);
   if constexpr (kRows == 4) {
-    store(to + 2 * width, c0, c1, c2, c3);
-    store(to + 3 * width, e0, e1, e2, e3);
+    StoreRow<kVectors>(d, factor, to + 2 * width, c0, c1, c2, c3);
+    StoreRow<kVectors>(d, factor, to + 3 * width, e0, e1, e2, e3);
+  }
+}
+
+// kRows results, two for each row of signs: the difference of a pair and the sums of the others,
+// less the sum of a pair and the differences of the others.
+template <std::size_t kRows, std::size_t kVectors>
+HWY_INLINE void MixPairsTile(D d, const float* from, std::size_t pair, const float* signs,
+                             std::size_t half, float* to, std::size_t width, float scale) {
+  const std::size_t strip = kVectors * hn::Lanes(d);
+  const float* const differences = from + half * strip;
+  V a0, a1, a2, a3, b0, b1, b2, b3;
+  LoadRow<kVectors>(d, differences + pair * strip, a0, a1, a2, a3);
+  LoadRow<kVectors>(d, from + pair * strip, b0, b1, b2, b3);
+  b0 = hn::Neg(b0);
+  b1 = hn::Neg(b1);
+  b2 = hn::Neg(b2);
+  b3 = hn::Neg(b3);
+  V c0 = a0, c1 = a1, c2 = a2, c3 = a3, e0 = b0, e1 = b1, e2 = b2, e3 = b3;
+  if constexpr (kRows == 4) {
+    LoadRow<kVectors>(d, differences + (pair + 1) * strip, c0, c1, c2, c3);
+    LoadRow<kVectors>(d, from + (pair + 1) * strip, e0, e1, e2, e3);
+    e0 = hn::Neg(e0);
+    e1 = hn::Neg(e1);
+    e2 = hn::Neg(e2);
+    e3 = hn::Neg(e3);
+  }
+  V x0, x1, x2, x3;
+  for (std::size_t c = 0; c < half; ++c) {
+    const V s0 = hn::Set(d, signs[c]), s1 = hn::Set(d, signs[(kRows / 2 - 1) * half + c]);
+    LoadRow<kVectors>(d, from + c * strip, x0, x1, x2, x3);
+    AddTo<kVectors>(s0, x0, x1, x2, x3, a0, a1, a2, a3);
+    if constexpr (kRows == 4) AddTo<kVectors>(s1, x0, x1, x2, x3, c0, c1, c2, c3);
+    LoadRow<kVectors>(d, differences + c * strip, x0, x1, x2, x3);
+    AddTo<kVectors>(s0, x0, x1, x2, x3, b0, b1, b2, b3);
+    if constexpr (kRows == 4) AddTo<kVectors>(s1, x0, x1, x2, x3, e0, e1, e2, e3);
+  }
+  const V factor = hn::Set(d, scale);
+  StoreRow<kVectors>(d, factor, to, a0, a1, a2, a3);
+  StoreRow<kVectors>(d, factor, to + width, b0, b1, b2, b3);
+  if constexpr (kRows == 4) {
+    StoreRow<kVectors>(d, factor, to + 2 * width, c0, c1, c2, c3);
+    StoreRow<kVectors>(d, factor, to + 3 * width, e0, e1, e2, e3);
   }
 }
 
 // Strips of kVectors vectors from column j on; how far they reach.
-template <std::size_t kVectors>
+template <bool kPairs, std::size_t kVectors>
 HWY_INLINE std::size_t MixStrips(D d, float* x, const float* signs, std::size_t order,
-                                 std::size_t width, float scale, float* scratch, std::size_t j) {
-  const std::size_t lanes = hn::Lanes(d), strip = kVectors * lanes;
+                                 std::size_t width, float scale, float* scratch, const float* next,
+                                 std::size_t j) {
+  const std::size_t lanes = hn::Lanes(d), strip = kVectors * lanes, half = order / 2;
   constexpr std::size_t kRows = kHasManyRegisters ? 4 : 2;
   for (; j + strip <= width; j += strip) {
-    for (std::size_t c = 0; c < order; ++c) {
+    for (std::size_t c = 0; c < order; c += 2) {
       for (std::size_t i = 0; i < strip; i += lanes) {
-        hn::Store(hn::LoadU(d, x + c * width + j + i), d, scratch + c * strip + i);
+        if (next != nullptr) {
+          hwy::Prefetch(next + c * width + j + i);
+          hwy::Prefetch(next + (c + 1) * width + j + i);
+        }
+        V a = hn::LoadU(d, x + c * width + j + i), b = hn::LoadU(d, x + (c + 1) * width + j + i);
+        if constexpr (kPairs) Pair(a, b);
+        hn::Store(a, d, scratch + (kPairs ? c / 2 : c) * strip + i);
+        hn::Store(b, d, scratch + (kPairs ? half + c / 2 : c + 1) * strip + i);
       }
     }
     for (std::size_t r = 0; r < order; r += kRows) {
-      MixTile<kRows, kVectors>(d, scratch, signs + r * order, order, x + r * width + j, width,
-                               scale);
+      float* const to = x + r * width + j;
+      if constexpr (kPairs) {
+        MixPairsTile<kRows, kVectors>(d, scratch, r / 2, signs + r / 2 * half, half, to, width,
+                                      scale);
+      } else {
+        MixTile<kRows, kVectors>(d, scratch, signs + r * order, order, to, width, scale);
+      }
     }
   }
   return j;
 }
 
-void MixRows(float* x, const float* signs, std::size_t order, std::size_t width, float scale,
-             float* scratch) {
+template <bool kPairs>
+HWY_INLINE void MixAll(float* x, const float* signs, std::size_t order, std::size_t width,
+                       float scale, float* scratch, const float* next) {
   const D d;
-  std::size_t j = MixStrips<4>(d, x, signs, order, width, scale, scratch, 0);
-  j = MixStrips<2>(d, x, signs, order, width, scale, scratch, j);
-  MixStrips<1>(d, x, signs, order, width, scale, scratch, j);
+  std::size_t j = MixStrips<kPairs, 4>(d, x, signs, order, width, scale, scratch, next, 0);
+  j = MixStrips<kPairs, 2>(d, x, signs, order, width, scale, scratch, next, j);
+  MixStrips<kPairs, 1>(d, x, signs, order, width, scale, scratch, next, j);
+}
+
+void MixRows(float* x, const float* signs, std::size_t order, std::size_t width, float scale,
+             float* scratch, const float* next) {
+  MixAll<false>(x, signs, order, width, scale, scratch, next);
+}
+
+void MixPairs(float* x, const float* signs, std::size_t order, std::size_t width, float scale,
+              float* scratch, const float* next) {
+  MixAll<true>(x, signs, order, width, scale, scratch, next);
 }
 
 void MultiplyEach(float* x, const float* factors, std::size_t count) {
@@ -353,13 +433,15 @@ namespace zeropoint {
 
 HWY_EXPORT(WalshRows);
 HWY_EXPORT(MixRows);
+HWY_EXPORT(MixPairs);
 HWY_EXPORT(MultiplyEach);
 HWY_EXPORT(MultiplyByOne);
 
 WalshKernels walsh_kernels() {
   choose_vector_target();
   return {HWY_DYNAMIC_DISPATCH(WalshRows), HWY_DYNAMIC_DISPATCH(MixRows),
-          HWY_DYNAMIC_DISPATCH(MultiplyEach), HWY_DYNAMIC_DISPATCH(MultiplyByOne)};
+          HWY_DYNAMIC_DISPATCH(MixPairs), HWY_DYNAMIC_DISPATCH(MultiplyEach),
+          HWY_DYNAMIC_DISPATCH(MultiplyByOne)};
 }
 
 }  // namespace zeropoint

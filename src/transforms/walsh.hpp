@@ -13,10 +13,13 @@ using Walsh = void (*)(float* x, std::size_t rows, std::size_t width, float scal
 
 /// x[r·width …] = scale · Σ_c signs[r·order + c] · x[c·width …], c ascending, for `order` rows (a
 /// multiple of 4), width a multiple of kLineWidth; `scratch` holds order·kMixWidth numbers and is
-/// aligned.
+/// aligned. `next`, if given, is as many that will be wanted next.
 constexpr std::size_t kMixWidth = 64;
+/// The same for a matrix that is C ⊗ [1 1; 1 −1] + I ⊗ [1 −1; −1 −1], from signs = C (0 on its
+/// diagonal, half the order): half the additions. Row 2i is d_i + Σ_c C_ic·s_c and row 2i + 1
+/// −s_i + Σ_c C_ic·d_c, s and d the sums and differences of pairs of rows, c ascending.
 using Mix = void (*)(float* x, const float* signs, std::size_t order, std::size_t width,
-                     float scale, float* scratch);
+                     float scale, float* scratch, const float* next);
 
 /// x[i] *= factors[i].
 using Multiply = void (*)(float* x, const float* factors, std::size_t count);
@@ -27,6 +30,7 @@ using MultiplyAll = void (*)(float* x, float factor, std::size_t count);
 struct WalshKernels {
   Walsh walsh;
   Mix mix;
+  Mix mix_pairs;
   Multiply multiply;
   MultiplyAll multiply_all;
 };

@@ -221,7 +221,8 @@ TEST(Transforms, AwkwardMatricesHaveDefinedResultsOrNamedErrors) {
           }
         });
         const bool may_refuse = value >= 1e30F && std::string(text).find("hadamard") < 20;
-        EXPECT_TRUE(said == "no refusal" || (may_refuse && value > most / 4 / 41)) << said;
+        const double sum = double{value} * std::pow(static_cast<double>(k), 1.5);
+        EXPECT_TRUE(said == "no refusal" || (may_refuse && sum > most / 4.01)) << said;
         if (may_refuse && value == most && text[0] == 'h') {
           EXPECT_THAT(said, AllOf(HasSubstr("A: "), HasSubstr("index 0"), HasSubstr("rotated")));
         }

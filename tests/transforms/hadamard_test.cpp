@@ -165,11 +165,16 @@ TEST(Rotation, SpreadsEveryNumber) {
 }
 
 TEST(Rotation, ColumnsAndViewsGiveTheSameBits) {
-  for (const std::size_t n : {1, 3, 12, 16, 33, 64, 100, 240, 1000, 1024, 4096, 8192}) {
+  for (const std::size_t n : {1, 3, 12, 16, 33, 64, 100, 240, 352, 1000, 1024, 4096, 8192, 65540}) {
     const Rotation rotation(n, 5);
     const auto x = random_matrix(37, n);
     auto rows = copy_of(x);
     rotation.apply(rows.view(), Along::rows);
+    // A column by itself.
+    Matrix<float> column(n, 1);
+    for (std::size_t j = 0; j < n; ++j) column(j, 0) = x(0, j);
+    rotation.apply(column.view(), Along::columns);
+    for (std::size_t j = 0; j < n; ++j) ASSERT_EQ(column(j, 0), rows(0, j)) << n;
     Matrix<float> transposed(n, 37);
     for (std::size_t i = 0; i < 37; ++i) {
       for (std::size_t j = 0; j < n; ++j) transposed(j, i) = x(i, j);
