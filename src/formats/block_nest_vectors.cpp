@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "core/prefetch.hpp"
 #include "formats/block_export.hpp"
 #include "formats/block_fit.hpp"
 #include "formats/block_rows.hpp"
@@ -174,6 +175,39 @@ void Search(int bits, NestBlock& block) {
   }
 }
 
+// Four coordinates of some vectors, beside each other: those of vector 0 and, of 8 lanes, 4; and so
+// on.
+HWY_INLINE void Turn(const FloatsV* from, FloatsV* to) {
+  const Floats d;
+  const hn::Repartition<double, Floats> dd;
+  const auto low01 = hn::BitCast(dd, hn::InterleaveLower(d, from[0], from[1]));
+  const auto high01 = hn::BitCast(dd, hn::InterleaveUpper(d, from[0], from[1]));
+  const auto low23 = hn::BitCast(dd, hn::InterleaveLower(d, from[2], from[3]));
+  const auto high23 = hn::BitCast(dd, hn::InterleaveUpper(d, from[2], from[3]));
+  to[0] = hn::BitCast(d, hn::InterleaveLower(dd, low01, low23));
+  to[1] = hn::BitCast(d, hn::InterleaveUpper(dd, low01, low23));
+  to[2] = hn::BitCast(d, hn::InterleaveLower(dd, high01, high23));
+  to[3] = hn::BitCast(d, hn::InterleaveUpper(dd, high01, high23));
+}
+
+// Vector by vector.
+HWY_INLINE void StoreTurned(const Points& points, float* HWY_RESTRICT x) {
+  const Floats d;
+  FloatsV first[4], second[4];
+  Turn(points.at, first);
+  Turn(points.at + 4, second);
+  for (std::size_t k = 0; k < 4; ++k) {
+    float* const to = x + k * kNestSize;
+    if constexpr (hn::MaxLanes(Floats()) == 8) {
+      hn::StoreU(hn::ConcatLowerLower(d, second[k], first[k]), d, to);
+      hn::StoreU(hn::ConcatUpperUpper(d, second[k], first[k]), d, to + 4 * kNestSize);
+    } else {
+      hn::StoreU(first[k], d, to);
+      hn::StoreU(second[k], d, to + 4);
+    }
+  }
+}
+
 template <int kBits>
 bool EncodeNest(const float* x, std::size_t count, std::uint8_t* out) {
   if (largest_magnitude_bits(x, count) >= kInfinityBits) return false;
@@ -188,8 +222,7 @@ bool DecodeNest(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* H
   const std::size_t lanes = hn::Lanes(d);
   HWY_ALIGN std::uint32_t codes[kNestVectors];
   HWY_ALIGN float steps[kNestVectors];
-  HWY_ALIGN float values[kNestSize * 8];
-  for (; count > 0; count -= kNestBlock, in += nest_bytes(kBits)) {
+  for (std::size_t first = 0; first < count; first += kNestBlock, in += nest_bytes(kBits)) {
     const float scale = get_scale(in);
     float products[kNestBetas];
     for (std::size_t beta = 0; beta < kNestBetas; ++beta) {
@@ -202,15 +235,13 @@ bool DecodeNest(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* H
       steps[i] = products[in[2 + i / 4] >> (i % 4 * 2) & 3U];
     }
     for (std::size_t i = 0; i < kNestVectors; i += lanes) {
-      Points inner;
-      PointOf(hn::Load(du, codes + i), kBits, inner);
+      const std::size_t at = first + i * kNestSize;
+      prefetch_ahead(x, at, kNestSize * lanes, count);
+      Points point;
+      PointOf(hn::Load(du, codes + i), kBits, point);
       const FloatsV step = hn::Load(d, steps + i);
-      for (std::size_t j = 0; j < kNestSize; ++j) {
-        hn::Store(hn::Mul(inner.at[j], step), d, values + j * lanes);
-      }
-      for (std::size_t lane = 0; lane < lanes; ++lane, x += kNestSize) {
-        for (std::size_t j = 0; j < kNestSize; ++j) x[j] = values[j * lanes + lane];
-      }
+      for (FloatsV& value : point.at) value = hn::Mul(value, step);
+      StoreTurned(point, x + at);
     }
   }
   return true;
