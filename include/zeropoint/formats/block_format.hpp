@@ -85,10 +85,10 @@ double effective_bits(const BlockFormat& format, std::size_t rows, std::size_t c
 float tensor_scale(const BlockFormat& format, MatrixView<const float> x);
 
 /// Row by row, blocks along the rows; a row that ends within a block is filled up with zeros (which
-/// ggml itself refuses to do), in joint formats with its values over again. The same bytes on every instruction set and thread count.
-/// Throws InputError if `blocks` has not block_bytes(); if `tensor_scale` is not above 0 and at
-/// most 7.5e35; naming the place, if a value is NaN or infinite or, in ggml's formats, a scale
-/// beyond fp16, unless options.non_finite says otherwise.
+/// ggml itself refuses to do), in joint formats with its values over again. The same bytes on every
+/// instruction set and thread count. Throws InputError if `blocks` has not block_bytes(); if
+/// `tensor_scale` is not above 0 and at most 7.5e35; naming the place, if a value is NaN or
+/// infinite or, in ggml's formats, a scale beyond fp16, unless options.non_finite says otherwise.
 void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                    MatrixView<const float> x, float tensor_scale, std::span<std::uint8_t> blocks);
 /// The numbers of any bytes: a code's number times its scale, rounded to float32; infinite beyond
