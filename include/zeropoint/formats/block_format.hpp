@@ -93,8 +93,7 @@ void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                    MatrixView<const float> x, float tensor_scale, std::span<std::uint8_t> blocks);
 /// The numbers of any bytes: a code's number times its scale, rounded to float32; infinite beyond
 /// it, as FLT_MAX becomes by scale rules other than floor; in joint formats numbers from some 2^125
-/// on come back smaller. Throws InputError as encode_blocks does
-/// for sizes and `tensor_scale`.
+/// on come back smaller. Throws InputError as encode_blocks does for sizes and `tensor_scale`.
 void decode_blocks(const BlockFormat& format, std::span<const std::uint8_t> blocks,
                    float tensor_scale, MatrixView<float> x);
 
