@@ -1,3 +1,8 @@
+// Vectors whose size the compiler does not know cannot be captured by lambdas, as they are below.
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#endif
+
 // Trellis codes by vector code, bit for bit as block_trellis.cpp has them. Compiled once for each
 // instruction set by Highway; the best is chosen at run time.
 #include <bit>
