@@ -1,7 +1,7 @@
 // Blocks of nested lattices: nest.hpp says what a code is.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <limits>
 
 #include "formats/block_fit.hpp"
 #include "formats/block_rows.hpp"

@@ -1,3 +1,8 @@
+// Vectors whose size the compiler does not know cannot be put into arrays, as they are below.
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#endif
+
 // Nested lattices by vector code, bit for bit as block_nest.cpp has them: a lane is a vector of
 // eight values. Compiled once for each instruction set by Highway; the best is chosen at run time.
 #include <cstdint>
@@ -9,6 +14,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "core/prefetch.hpp"
 #include "formats/block_export.hpp"
 #include "formats/block_fit.hpp"
 #include "formats/block_rows.hpp"
@@ -20,9 +26,7 @@ namespace zeropoint::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
 
 // Eight coordinates of some vectors.
-struct Points {
-  FloatsV at[kNestSize];
-};
+using Points = FloatsV[kNestSize];
 
 HWY_INLINE FloatsV RoundEven(FloatsV x) {
   const auto shift = hn::Set(Floats(), 0x1.8p23F);
@@ -35,22 +39,22 @@ HWY_INLINE FloatsV NearestD8(const Points& x, Points& point) {
   FloatsV sum = hn::Zero(d);
   FloatsV furthest = hn::Set(d, -1.0F);
   for (std::size_t j = 0; j < kNestSize; ++j) {
-    point.at[j] = RoundEven(x.at[j]);
-    sum = hn::Add(sum, point.at[j]);
-    furthest = hn::Max(furthest, hn::Abs(hn::Sub(x.at[j], point.at[j])));
+    point[j] = RoundEven(x[j]);
+    sum = hn::Add(sum, point[j]);
+    furthest = hn::Max(furthest, hn::Abs(hn::Sub(x[j], point[j])));
   }
   const FloatsV halved = hn::Mul(sum, hn::Set(d, 0.5F));
   // The first of the furthest goes the other way.
   auto is_odd = hn::Ne(RoundEven(halved), halved);
   FloatsV distance = hn::Zero(d);
   for (std::size_t j = 0; j < kNestSize; ++j) {
-    const FloatsV off = hn::Sub(x.at[j], point.at[j]);
+    const FloatsV off = hn::Sub(x[j], point[j]);
     const auto is_this = hn::And(is_odd, hn::Eq(hn::Abs(off), furthest));
     is_odd = hn::AndNot(is_this, is_odd);
-    const auto is_below = hn::Lt(x.at[j], point.at[j]);
+    const auto is_below = hn::Lt(x[j], point[j]);
     const FloatsV way = hn::IfThenElse(is_below, hn::Neg(one), one);
-    point.at[j] = hn::Add(point.at[j], hn::IfThenElseZero(is_this, way));
-    const FloatsV left = hn::Sub(x.at[j], point.at[j]);
+    point[j] = hn::Add(point[j], hn::IfThenElseZero(is_this, way));
+    const FloatsV left = hn::Sub(x[j], point[j]);
     distance = hn::Add(distance, hn::Mul(left, left));
   }
   return distance;
@@ -60,12 +64,12 @@ HWY_INLINE void NearestE8(const Points& x, Points& point) {
   const Floats d;
   const auto half = hn::Set(d, 0.5F);
   Points moved, other;
-  for (std::size_t j = 0; j < kNestSize; ++j) moved.at[j] = hn::Sub(x.at[j], half);
+  for (std::size_t j = 0; j < kNestSize; ++j) moved[j] = hn::Sub(x[j], half);
   const FloatsV to_whole = NearestD8(x, point);
   const FloatsV to_half = NearestD8(moved, other);
   const auto is_whole = hn::Le(to_whole, to_half);
   for (std::size_t j = 0; j < kNestSize; ++j) {
-    point.at[j] = hn::IfThenElse(is_whole, point.at[j], hn::Add(other.at[j], half));
+    point[j] = hn::IfThenElse(is_whole, point[j], hn::Add(other[j], half));
   }
 }
 
@@ -73,10 +77,10 @@ HWY_INLINE void Innermost(const Points& point, float q, Points& inner) {
   const Floats d;
   const auto inverse = hn::Set(d, 1 / q);  // a power of two
   Points x, outer;
-  for (std::size_t j = 0; j < kNestSize; ++j) x.at[j] = hn::Mul(point.at[j], inverse);
+  for (std::size_t j = 0; j < kNestSize; ++j) x[j] = hn::Mul(point[j], inverse);
   NearestE8(x, outer);
   for (std::size_t j = 0; j < kNestSize; ++j) {
-    inner.at[j] = hn::Sub(point.at[j], hn::Mul(hn::Set(d, q), outer.at[j]));
+    inner[j] = hn::Sub(point[j], hn::Mul(hn::Set(d, q), outer[j]));
   }
 }
 
@@ -85,11 +89,11 @@ HWY_INLINE WordsV CodeOf(const Points& point, int bits) {
   const Ints di;
   const auto two = hn::Set(Floats(), 2.0F);
   const auto mask = hn::Set(di, (1 << bits) - 1);
-  const IntsV halves = hn::ConvertTo(di, hn::Mul(point.at[7], two));
+  const IntsV halves = hn::ConvertTo(di, hn::Mul(point[7], two));
   IntsV code = hn::And(halves, mask);
   IntsV sum = hn::Zero(di);
   for (std::size_t j = 7; j-- > 0;) {
-    const IntsV own = hn::ConvertTo(di, hn::Mul(point.at[j], two));
+    const IntsV own = hn::ConvertTo(di, hn::Mul(point[j], two));
     sum = hn::Add(sum, hn::ShiftRight<1>(hn::Sub(own, halves)));
     const IntsV in_basis = j == 0 ? hn::ShiftRight<1>(sum) : sum;
     code = hn::Or(hn::ShiftLeftSame(code, bits), hn::And(in_basis, mask));
@@ -112,9 +116,9 @@ HWY_INLINE void PointOf(WordsV code, int bits, Points& inner) {
   for (std::size_t j = 0; j < 7; ++j) {
     const FloatsV own = j == 0 ? hn::Add(in_basis[0], in_basis[0]) : in_basis[j];
     const FloatsV without = j == 6 ? own : hn::Sub(own, in_basis[j + 1]);
-    point.at[j] = hn::Add(without, halves);
+    point[j] = hn::Add(without, halves);
   }
-  point.at[7] = halves;
+  point[7] = halves;
   Innermost(point, static_cast<float>(1 << bits), inner);
 }
 
@@ -125,8 +129,8 @@ void Search(int bits, NestBlock& block) {
   for (std::size_t i = 0; i < kNestVectors; i += hn::Lanes(d)) {
     Points y, values;
     for (std::size_t j = 0; j < kNestSize; ++j) {
-      y.at[j] = hn::LoadU(d, block.y + j * kNestVectors + i);
-      values.at[j] = hn::Zero(d);
+      y[j] = hn::LoadU(d, block.y + j * kNestVectors + i);
+      values[j] = hn::Zero(d);
     }
     FloatsV least = hn::Set(d, std::numeric_limits<float>::infinity());
     WordsV codes = hn::Zero(du);
@@ -139,7 +143,7 @@ void Search(int bits, NestBlock& block) {
         const auto factor = hn::Set(d, shrink);
         Points x, nearest, back;
         for (std::size_t j = 0; j < kNestSize; ++j) {
-          x.at[j] = hn::Mul(hn::Mul(y.at[j], inverse), factor);
+          x[j] = hn::Mul(hn::Mul(y[j], inverse), factor);
         }
         NearestE8(x, nearest);
         const WordsV code = CodeOf(nearest, bits);
@@ -147,9 +151,9 @@ void Search(int bits, NestBlock& block) {
         FloatsV error = hn::Zero(d);
         auto is_same = hn::Eq(error, error);
         for (std::size_t j = 0; j < kNestSize; ++j) {
-          const FloatsV off = hn::Sub(y.at[j], hn::Mul(back.at[j], step));
+          const FloatsV off = hn::Sub(y[j], hn::Mul(back[j], step));
           error = hn::Add(error, hn::Mul(off, off));
-          is_same = hn::And(is_same, hn::Eq(back.at[j], nearest.at[j]));
+          is_same = hn::And(is_same, hn::Eq(back[j], nearest[j]));
         }
         const auto is_better = hn::AndNot(is_done, hn::Lt(error, least));
         if (!hn::AllFalse(d, is_better)) {
@@ -159,7 +163,7 @@ void Search(int bits, NestBlock& block) {
           which =
               hn::IfThenElse(is_better_word, hn::Set(du, static_cast<std::uint32_t>(beta)), which);
           for (std::size_t j = 0; j < kNestSize; ++j) {
-            values.at[j] = hn::IfThenElse(is_better, hn::Mul(back.at[j], step), values.at[j]);
+            values[j] = hn::IfThenElse(is_better, hn::Mul(back[j], step), values[j]);
           }
         }
         is_done = hn::Or(is_done, is_same);
@@ -167,10 +171,43 @@ void Search(int bits, NestBlock& block) {
       }
     }
     for (std::size_t j = 0; j < kNestSize; ++j) {
-      hn::StoreU(values.at[j], d, block.values + j * kNestVectors + i);
+      hn::StoreU(values[j], d, block.values + j * kNestVectors + i);
     }
     hn::StoreU(codes, du, block.codes + i);
     hn::StoreU(which, du, block.betas + i);
+  }
+}
+
+// Four coordinates of some vectors, beside each other: those of vector 0 and, of 8 lanes, 4; and so
+// on.
+HWY_INLINE void Turn(const FloatsV* from, FloatsV* to) {
+  const Floats d;
+  const hn::Repartition<double, Floats> dd;
+  const auto low01 = hn::BitCast(dd, hn::InterleaveLower(d, from[0], from[1]));
+  const auto high01 = hn::BitCast(dd, hn::InterleaveUpper(d, from[0], from[1]));
+  const auto low23 = hn::BitCast(dd, hn::InterleaveLower(d, from[2], from[3]));
+  const auto high23 = hn::BitCast(dd, hn::InterleaveUpper(d, from[2], from[3]));
+  to[0] = hn::BitCast(d, hn::InterleaveLower(dd, low01, low23));
+  to[1] = hn::BitCast(d, hn::InterleaveUpper(dd, low01, low23));
+  to[2] = hn::BitCast(d, hn::InterleaveLower(dd, high01, high23));
+  to[3] = hn::BitCast(d, hn::InterleaveUpper(dd, high01, high23));
+}
+
+// Vector by vector.
+HWY_INLINE void StoreTurned(const Points& points, float* HWY_RESTRICT x) {
+  const Floats d;
+  FloatsV first[4], second[4];
+  Turn(points, first);
+  Turn(points + 4, second);
+  for (std::size_t k = 0; k < 4; ++k) {
+    float* const to = x + k * kNestSize;
+    if constexpr (hn::MaxLanes(Floats()) == 8) {
+      hn::StoreU(hn::ConcatLowerLower(d, second[k], first[k]), d, to);
+      hn::StoreU(hn::ConcatUpperUpper(d, second[k], first[k]), d, to + 4 * kNestSize);
+    } else {
+      hn::StoreU(first[k], d, to);
+      hn::StoreU(second[k], d, to + 4);
+    }
   }
 }
 
@@ -188,8 +225,7 @@ bool DecodeNest(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* H
   const std::size_t lanes = hn::Lanes(d);
   HWY_ALIGN std::uint32_t codes[kNestVectors];
   HWY_ALIGN float steps[kNestVectors];
-  HWY_ALIGN float values[kNestSize * 8];
-  for (; count > 0; count -= kNestBlock, in += nest_bytes(kBits)) {
+  for (std::size_t first = 0; first < count; first += kNestBlock, in += nest_bytes(kBits)) {
     const float scale = get_scale(in);
     float products[kNestBetas];
     for (std::size_t beta = 0; beta < kNestBetas; ++beta) {
@@ -202,15 +238,13 @@ bool DecodeNest(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* H
       steps[i] = products[in[2 + i / 4] >> (i % 4 * 2) & 3U];
     }
     for (std::size_t i = 0; i < kNestVectors; i += lanes) {
-      Points inner;
-      PointOf(hn::Load(du, codes + i), kBits, inner);
+      const std::size_t at = first + i * kNestSize;
+      prefetch_ahead(x, at, kNestSize * lanes, count);
+      Points point;
+      PointOf(hn::Load(du, codes + i), kBits, point);
       const FloatsV step = hn::Load(d, steps + i);
-      for (std::size_t j = 0; j < kNestSize; ++j) {
-        hn::Store(hn::Mul(inner.at[j], step), d, values + j * lanes);
-      }
-      for (std::size_t lane = 0; lane < lanes; ++lane, x += kNestSize) {
-        for (std::size_t j = 0; j < kNestSize; ++j) x[j] = values[j * lanes + lane];
-      }
+      for (FloatsV& value : point) value = hn::Mul(value, step);
+      StoreTurned(point, x + at);
     }
   }
   return true;

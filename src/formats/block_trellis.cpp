@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
+#include <limits>
+#include <memory>
 #include <vector>
 
 #include "formats/block_fit.hpp"
@@ -49,10 +50,10 @@ const Pairs& pairs_of() {
 }
 
 // Costs are (x − c)² − x² in units of kTrellisUnit^-2, less that of some way.
-// More than any two ways differ by; twice that, and a step, are within 2^31: the costs of a step
-// span at most 4·4·8·2^20, and all states are reached after 6.
+// More than any two ways differ by: a step's costs span (4·6·4 + 16)·2^20 at most, as values are
+// below 4, and after 7 steps all states lead to the same. That, kNoWay and a step are below 2^31.
 constexpr std::int32_t kNoWay = 1 << 30;
-constexpr float kLargest = 8;  // of x; beyond it, nothing but the largest values count
+constexpr float kLargest = 6;  // of x; beyond it, nothing but the largest values counts
 
 template <int kBits>
 void search_plainly(const std::int16_t* factors, std::size_t steps, std::int32_t* costs,
@@ -101,7 +102,7 @@ class Ring {
         ends_(kTrellisStates >> bits),
         costs_(ends_ + kTrellisPadding),
         spare_(ends_ + kTrellisPadding),
-        choices_(ends_ * kTrellisBlock) {}
+        choices_(std::make_unique_for_overwrite<std::uint8_t[]>(ends_ * kTrellisBlock)) {}
 
   /// The states for x / scale, of a block.
   void find(const float* x, float scale, std::uint32_t* states) {
@@ -120,7 +121,7 @@ class Ring {
     std::copy_n(factors_, kNear, around + kNear);
     std::uint32_t near[2 * kNear];
     start(0, 0);
-    search_(bits_, around, 2 * kNear, costs_.data(), spare_.data(), choices_.data());
+    search_(bits_, around, 2 * kNear, costs_.data(), spare_.data(), choices_.get());
     const auto best = std::min_element(
         costs_.begin(), costs_.begin() + static_cast<std::ptrdiff_t>(ends_),
         [&](std::int32_t a, std::int32_t b) { return (a >> bits_) < (b >> bits_); });
@@ -128,7 +129,7 @@ class Ring {
     follow(state_at(0, end), near, 2 * kNear);
     const std::uint32_t first = near[kNear];
     start(kNoWay, first % ends_);
-    search_(bits_, factors_, kTrellisBlock, costs_.data(), spare_.data(), choices_.data());
+    search_(bits_, factors_, kTrellisBlock, costs_.data(), spare_.data(), choices_.get());
     follow(first, states, kTrellisBlock);
   }
 
@@ -158,7 +159,7 @@ class Ring {
   TrellisSearch search_;
   std::size_t ends_;
   std::vector<std::int32_t> costs_, spare_;
-  std::vector<std::uint8_t> choices_;
+  std::unique_ptr<std::uint8_t[]> choices_;
   std::int16_t factors_[kTrellisBlock];
 };
 

@@ -1,3 +1,8 @@
+// Vectors whose size the compiler does not know cannot be captured by lambdas, as they are below.
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#endif
+
 // Trellis codes by vector code, bit for bit as block_trellis.cpp has them. Compiled once for each
 // instruction set by Highway; the best is chosen at run time.
 #include <bit>
@@ -10,6 +15,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "core/prefetch.hpp"
 #include "formats/block_export.hpp"
 #include "formats/block_fit.hpp"
 #include "formats/block_rows.hpp"
@@ -87,13 +93,18 @@ bool EncodeTrellis(const float* x, std::size_t count, std::uint8_t* out) {
   return true;
 }
 
-// Where the states of some lanes' values begin in the bytes of 8.
+using WideFloats = hn::CappedTag<float, 16>;
+using WideWords = hn::RebindToUnsigned<WideFloats>;
+
+constexpr std::size_t kGroup = 16;  // values whose states begin in the same 16 bytes
+
+// Where, lane by lane.
 template <int kBits>
 struct Windows {
-  alignas(32) std::uint8_t bytes[32];
-  alignas(32) std::uint32_t shifts[8];
+  alignas(64) std::uint8_t bytes[4 * kGroup];
+  alignas(64) std::uint32_t shifts[kGroup];
   constexpr Windows() : bytes(), shifts() {
-    for (std::size_t lane = 0; lane < 8; ++lane) {
+    for (std::size_t lane = 0; lane < kGroup; ++lane) {
       const std::size_t bit = lane * kBits;
       for (std::size_t j = 0; j < 4; ++j) {
         bytes[4 * lane + j] = static_cast<std::uint8_t>(bit / 8 + j);
@@ -103,29 +114,29 @@ struct Windows {
   }
 };
 
+// What is above the states does not count.
 template <int kBits>
-HWY_INLINE FloatsV ValuesOf(WordsV states) {
+HWY_INLINE hn::Vec<WideFloats> ValuesOf(hn::Vec<WideWords> states) {
   using Hash = TrellisHash<kBits>;
-  const Words d;
-  const Ints di;
-  const Floats df;
+  const WideWords d;
+  const hn::RebindToSigned<WideWords> di;
+  const WideFloats df;
   constexpr std::uint32_t kMiddleMask = (1U << Hash::kMiddle) - 1;
-  const WordsV middle = hn::And(hn::ShiftRight<kBits>(states), hn::Set(d, kMiddleMask));
-  WordsV angle = hn::Add(hn::Mul(middle, hn::Set(d, Hash::kFactor)), hn::Set(d, Hash::kStart));
+  const auto middle = hn::And(hn::ShiftRight<kBits>(states), hn::Set(d, kMiddleMask));
+  auto angle = hn::Add(hn::Mul(middle, hn::Set(d, Hash::kFactor)), hn::Set(d, Hash::kStart));
   angle = hn::Mul(hn::Xor(angle, hn::ShiftRight<15>(angle)), hn::Set(d, Hash::kSecondFactor));
-  // What is above the state moves out.
-  const WordsV last = hn::ShiftLeft<32 - kBits>(hn::ShiftRight<kTrellisBits - kBits>(states));
-  const WordsV first = hn::And(states, hn::Set(d, Hash::kMask));
+  const auto last = hn::ShiftLeft<32 - kBits>(hn::ShiftRight<kTrellisBits - kBits>(states));
+  const auto first = hn::And(states, hn::Set(d, Hash::kMask));
   angle = hn::Add(angle, hn::Add(last, hn::Mul(first, hn::Set(d, Hash::kFirst))));
-  const FloatsV u = hn::Mul(hn::ConvertTo(df, hn::BitCast(di, angle)), hn::Set(df, 0x1p-31F));
-  const FloatsV u2 = hn::Mul(u, u);
-  const FloatsV u4 = hn::Mul(u2, u2);
-  const FloatsV u8 = hn::Max(hn::Mul(u4, u4), hn::Set(df, kLeastPower));
-  const FloatsV u16 = hn::Mul(u8, u8);
-  const FloatsV u32 = hn::Mul(u16, u16);
-  const FloatsV u64 = hn::Mul(u32, u32);
-  const FloatsV inner = hn::Add(hn::Set(df, kQuantile1), hn::Mul(hn::Set(df, kQuantile5), u4));
-  const FloatsV slope = hn::Add(inner, hn::Mul(hn::Set(df, kQuantile65), u64));
+  const auto u = hn::Mul(hn::ConvertTo(df, hn::BitCast(di, angle)), hn::Set(df, 0x1p-31F));
+  const auto u2 = hn::Mul(u, u);
+  const auto u4 = hn::Mul(u2, u2);
+  const auto u8 = hn::Max(hn::Mul(u4, u4), hn::Set(df, kLeastPower));
+  const auto u16 = hn::Mul(u8, u8);
+  const auto u32 = hn::Mul(u16, u16);
+  const auto u64 = hn::Mul(u32, u32);
+  const auto inner = hn::Add(hn::Set(df, kQuantile1), hn::Mul(hn::Set(df, kQuantile5), u4));
+  const auto slope = hn::Add(inner, hn::Mul(hn::Set(df, kQuantile65), u64));
   // Ties to even, and no zero below 0.
   const auto shift = hn::Set(df, 0x1.8p23F);
   return hn::Sub(hn::Add(hn::Mul(u, slope), shift), shift);
@@ -135,30 +146,35 @@ template <int kBits>
 bool DecodeTrellis(const std::uint8_t* HWY_RESTRICT in, std::size_t count, float* HWY_RESTRICT x) {
   constexpr std::size_t kBytes = trellis_bytes(kBits) - 2;
   static constexpr Windows<kBits> kWindows;
-  const Words d;
-  const Floats df;
-  const hn::Repartition<std::uint8_t, Words> db;
+  const WideWords d;
+  const WideFloats df;
+  const hn::Repartition<std::uint8_t, WideWords> db;
   const std::size_t lanes = hn::Lanes(d);
   const auto unit = hn::Set(df, 1 / kTrellisUnit);
-  // Groups of 8 values whose bytes are read where they lie, as many as leave 16 bytes to read.
-  constexpr std::size_t kInPlace = (kBytes - 16) / kBits + 1;
-  constexpr std::size_t kTail = kInPlace * kBits;
+  // Groups whose bytes are read where they lie: 16 bytes each, within the block.
+  constexpr std::size_t kGroupBytes = kGroup * kBits / 8;
+  constexpr std::size_t kInPlace = (kBytes - 16) / kGroupBytes + 1;
+  constexpr std::size_t kTail = kInPlace * kGroupBytes;
   std::uint8_t tail[kBytes - kTail + 16] = {};
-  for (; count > 0; count -= kTrellisBlock, in += 2 + kBytes) {
+  for (std::size_t i = 0; i < count; i += kTrellisBlock, in += 2 + kBytes) {
     const auto scale = hn::Set(df, get_scale(in));
-    const auto group = [&](const std::uint8_t* at) ZEROPOINT_INLINED {
-      const auto bytes = hn::LoadDup128(db, at);
-      for (std::size_t lane = 0; lane < 8; lane += lanes, x += lanes) {
+    std::size_t at = i;
+    const auto group = [&](const std::uint8_t* from) ZEROPOINT_INLINED {
+      prefetch_ahead(x, at, kGroup, count);
+      const auto bytes = hn::LoadDup128(db, from);
+      for (std::size_t lane = 0; lane < kGroup; lane += lanes, at += lanes) {
         const auto words =
             hn::BitCast(d, hn::TableLookupBytes(bytes, hn::Load(db, kWindows.bytes + 4 * lane)));
-        const WordsV states = hn::Shr(words, hn::Load(d, kWindows.shifts + lane));
-        hn::StoreU(hn::Mul(hn::Mul(ValuesOf<kBits>(states), unit), scale), df, x);
+        const auto states = hn::Shr(words, hn::Load(d, kWindows.shifts + lane));
+        hn::StoreU(hn::Mul(hn::Mul(ValuesOf<kBits>(states), unit), scale), df, x + at);
       }
     };
-    for (std::size_t i = 0; i < kInPlace; ++i) group(in + 2 + i * kBits);
+    for (std::size_t k = 0; k < kInPlace; ++k) group(in + 2 + k * kGroupBytes);
     std::memcpy(tail, in + 2 + kTail, kBytes - kTail);
     std::memcpy(tail + kBytes - kTail, in + 2, 2);
-    for (std::size_t i = 0; i < kTrellisBlock / 8 - kInPlace; ++i) group(tail + i * kBits);
+    for (std::size_t k = 0; k < kTrellisBlock / kGroup - kInPlace; ++k) {
+      group(tail + k * kGroupBytes);
+    }
   }
   return true;
 }

@@ -23,8 +23,8 @@ constexpr std::array<std::array<float, kNestBetas>, 3> kBetas = {{
     {0.195F, 0.245F, -0.295F, 0.38F},
 }};
 
-/// If the nearest point comes back as another, so do the nearest points of the values times these,
-/// in turn, until one does not.
+/// If the nearest point comes back as another, the points nearest to the values times these are
+/// tried in turn, until one does not; the least error counts.
 constexpr std::array<float, 6> kShrinks = {1, 0.95F, 0.9F, 0.85F, 0.8F, 0.75F};
 
 /// What eight values y, in units of the scale, become.

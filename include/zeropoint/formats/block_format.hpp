@@ -36,6 +36,9 @@ struct BlockOptions {
 /// bytes. A new one is a row in block_format_list.cpp.
 /// MX and NVFP4: the scale's byte, then the codes, packed from the least significant bit on. ggml:
 /// d (and m) in fp16, the fifth bits, the codes; value j of 32 low in byte j, value j + 16 high.
+/// Nested lattices: the scale in bf16, an index of 2 bits for each 8 values, a code for each 8, its
+/// lowest byte first; trellis codes: the scale in bf16, the ring of bits, the first bit lowest. See
+/// src/formats/nest.hpp and trellis.hpp.
 struct BlockFormat {
   std::string_view name;
   std::string_view title;
@@ -62,11 +65,11 @@ struct BlockFormat {
   /// against blocks brought to it (ledger.hpp). 0: a scale is chosen in another way.
   float full_reach = 0;
   bool has_minimum = false;
-  /// Values are coded together: a code's number depends on its neighbours, the numbers read back
-  /// are near, as a whole, but need not be their own codes; and a row that ends within a block is
-  /// filled up with its own values over again, so that the block's scale is theirs.
+  /// Values are coded together: the error is small as a whole, not of each value, and what is read
+  /// back and encoded again may become other codes. A row that ends within a block is filled up
+  /// with its values over again instead of zeros, since these would take part in the block's scale.
   bool is_joint = false;
-  bool is_slow = false;  ///< encoding takes microseconds a value
+  bool is_slow = false;  ///< encoding takes about a microsecond a value
 };
 
 std::span<const BlockFormat> block_formats();
@@ -87,15 +90,15 @@ double effective_bits(const BlockFormat& format, std::size_t rows, std::size_t c
 float tensor_scale(const BlockFormat& format, MatrixView<const float> x);
 
 /// Row by row, blocks along the rows; a row that ends within a block is filled up with zeros (which
-/// ggml itself refuses to do). The same bytes on every instruction set and thread count.
-/// Throws InputError if `blocks` has not block_bytes(); if `tensor_scale` is not above 0 and at
-/// most 7.5e35; naming the place, if a value is NaN or infinite or, in ggml's formats, a scale
-/// beyond fp16, unless options.non_finite says otherwise.
+/// ggml itself refuses to do), in joint formats with its values over again. The same bytes on every
+/// instruction set and thread count. Throws InputError if `blocks` has not block_bytes(); if
+/// `tensor_scale` is not above 0 and at most 7.5e35; naming the place, if a value is NaN or
+/// infinite or, in ggml's formats, a scale beyond fp16, unless options.non_finite says otherwise.
 void encode_blocks(const BlockFormat& format, const BlockOptions& options,
                    MatrixView<const float> x, float tensor_scale, std::span<std::uint8_t> blocks);
 /// The numbers of any bytes: a code's number times its scale, rounded to float32; infinite beyond
-/// it, as FLT_MAX becomes by scale rules other than floor. Throws InputError as encode_blocks does
-/// for sizes and `tensor_scale`.
+/// it, as FLT_MAX becomes by scale rules other than floor; in joint formats numbers from some 2^125
+/// on come back smaller. Throws InputError as encode_blocks does for sizes and `tensor_scale`.
 void decode_blocks(const BlockFormat& format, std::span<const std::uint8_t> blocks,
                    float tensor_scale, MatrixView<float> x);
 
