@@ -289,23 +289,24 @@ std::size_t EncodeWords(const float* HWY_RESTRICT x, std::size_t count, const Li
   // Words between those of both ends are of numbers between both.
   const __m512i above_lo = _mm512_add_epi16(words_of(lo, lo), _mm512_set1_epi16(1));
   const __m512i inner = _mm512_sub_epi16(words_of(hi, hi), above_lo);
+  const auto two_vectors = [&](const float* from, std::uint32_t& at_ends) ZEROPOINT_INLINED {
+    const __m512 y0 = _mm512_div_ps(_mm512_loadu_ps(from), scale);
+    const __m512 y1 = _mm512_div_ps(_mm512_loadu_ps(from + 16), scale);
+    const __m512i key = words_of(y0, y1);
+    at_ends = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(key, above_lo), inner);
+    return Way::Find(words, key);
+  };
   std::size_t outside = 0;
-  const auto counted = [&](__m512 y) ZEROPOINT_INLINED {
+  const auto zero_code = static_cast<char>(
+      std::lower_bound(limits.limits, limits.limits + limits.count, 0.0F) - limits.limits);
+  // Counts what lies beyond the ends, among 16 numbers, and gives NaNs the code of 0.
+  const auto count_outside = [&](std::size_t at) ZEROPOINT_INLINED {
+    const __m512 y = _mm512_div_ps(_mm512_loadu_ps(x + at), scale);
     const __mmask16 is_outside =
         _mm512_cmp_ps_mask(y, lo, _CMP_LT_OQ) | _mm512_cmp_ps_mask(y, hi, _CMP_GT_OQ);
     outside += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(is_outside)));
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, y, _CMP_ORD_Q), y);
-  };
-  const auto two_vectors = [&](const float* from) ZEROPOINT_INLINED {
-    __m512 y0 = _mm512_div_ps(_mm512_loadu_ps(from), scale);
-    __m512 y1 = _mm512_div_ps(_mm512_loadu_ps(from + 16), scale);
-    __m512i key = words_of(y0, y1);
-    if (HWY_UNLIKELY(_mm512_cmpge_epu16_mask(_mm512_sub_epi16(key, above_lo), inner) != 0)) {
-      y0 = counted(y0);
-      y1 = counted(y1);
-      key = words_of(y0, y1);
-    }
-    return Way::Find(words, key);
+    _mm_mask_storeu_epi8(codes + at, _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q),
+                         _mm_set1_epi8(zero_code));
   };
   // Looks again, at 16 numbers whose codes are stored: below or right.
   const auto settle = [&](std::size_t at) ZEROPOINT_INLINED {
@@ -320,22 +321,26 @@ std::size_t EncodeWords(const float* HWY_RESTRICT x, std::size_t count, const Li
   };
   // Packing goes by 128 bits: of four vectors, each has every fourth of 32 bits.
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  // Where they are unsure is looked at block by block, so that nothing waits for the branches.
+  // Where they are unsure, or at the ends, is looked at block by block: nothing waits for branches.
   constexpr std::size_t kBlock = 1024;
-  std::uint32_t unsure[kBlock / 32];
+  std::uint32_t unsure[kBlock / 32], at_ends[kBlock / 32];
   std::size_t i = 0;
   while (i + 64 <= count) {
     const std::size_t block = std::min(kBlock, (count - i) / 64 * 64);
     for (std::size_t k = 0; k < block; k += 64) {
       prefetch_ahead(x, i + k, 64, count + how.ahead);
-      const WordCodes first = two_vectors(x + i + k);
-      const WordCodes second = two_vectors(x + i + k + 32);
+      const WordCodes first = two_vectors(x + i + k, at_ends[k / 32]);
+      const WordCodes second = two_vectors(x + i + k + 32, at_ends[k / 32 + 1]);
       const __m512i bytes = _mm512_packus_epi16(first.code, second.code);
       _mm512_storeu_si512(codes + i + k, _mm512_permutexvar_epi32(order, bytes));
       unsure[k / 32] = first.unsure;
       unsure[k / 32 + 1] = second.unsure;
     }
     for (std::size_t k = 0; k < block; k += 32) {
+      if (at_ends[k / 32] != 0) {
+        count_outside(i + k);
+        count_outside(i + k + 16);
+      }
       // Of each eight, four are of the first 16 numbers.
       if (HWY_UNLIKELY((unsure[k / 32] & 0x0F0F0F0F) != 0)) settle(i + k);
       if (HWY_UNLIKELY((unsure[k / 32] & 0xF0F0F0F0) != 0)) settle(i + k + 16);
