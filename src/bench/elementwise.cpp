@@ -1,34 +1,28 @@
 #include "bench/elementwise.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
-#include "zeropoint/core/random.hpp"
+#include "zeropoint/formats/codebook.hpp"
 #include "zeropoint/gemm/kernels.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/ranges/range.hpp"
 
+#include "bench/draw.hpp"
 #include "bench/load.hpp"
 
 namespace zeropoint {
 namespace {
 
 constexpr double kCover = 0.999;
-
-// Sums of four uniform numbers: a distribution with tails, whose quantiles are not its ends.
-std::vector<float> draw(std::size_t count) {
-  const CounterStream stream(7, 0);
-  std::vector<float> x(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    double sum = -2;
-    for (const auto word : stream.words(i)) sum += word * 0x1p-32;
-    x[i] = static_cast<float>(sum);
-  }
-  return x;
-}
+constexpr std::size_t kEvery = 997;  // number that is checked
 
 void expect_equal(std::string_view what, std::size_t i, double expected, double found) {
   if (expected == found) return;
@@ -46,33 +40,72 @@ double quantile(const std::vector<float>& sorted, double p) {
   return low + weight * (high - low);
 }
 
-}  // namespace
+// What the rows work on, and what they are held against.
+struct Operands {
+  std::vector<float> x, sorted;
+  MemoryRunner copied, read;
 
-void measure_elementwise(int threads, double seconds, bool quick,
-                         std::vector<BenchElementwise>& rows) {
-  const std::size_t count = quick ? 1'000'000 : 10'000'000;
-  const std::vector<float> x = draw(count);
+  double bytes(double each) const { return each * static_cast<double>(x.size()); }
+};
+
+// One row: what is timed, and what in turn with it. Without `theirs`, it is held against a second.
+struct Work {
+  const char* name;
+  const char* against;
+  double bytes;  // that a call reads and writes
+  std::function<void()> mine;
+  std::optional<Runner> theirs = {};
+  double of_theirs = 1;  // what `mine` does, of what `theirs` does
+};
+
+constexpr const char* kCopy = "a copy of as many bytes";
+const QuantParams kParams{1.0F / 64, 3};
+
+// A copy's bytes are read and written, as those of numbers and codes are.
+Work beside_copy(const Operands& o, const char* name, double bytes, std::function<void()> mine) {
+  return {name, kCopy, bytes, std::move(mine), o.copied.runner, bytes / o.copied.bytes};
+}
+
+Work quantize_int8(const Operands& o) {
   const Convention convention;
   const IntegerGrid grid = convention.grid(8);
-  const QuantParams params{1.0F / 64, 3};
-  std::vector<std::int8_t> codes(count);
-  std::vector<float> back(count);
-  std::vector<float> other(count);
-
-  quantize<std::int8_t>(x, params, grid, convention, codes);
-  dequantize<std::int8_t>(codes, params, back);
-  for (std::size_t i = 0; i < count; i += 997) {
-    expect_equal("quantize", i, quantize_one(x[i], params, grid, convention), codes[i]);
-    expect_equal("dequantize", i, dequantize(codes[i], params), back[i]);
+  const auto codes = std::make_shared<std::vector<std::int8_t>>(o.x.size());
+  const auto call = [=, &o] { quantize<std::int8_t>(o.x, kParams, grid, convention, *codes); };
+  call();
+  for (std::size_t i = 0; i < o.x.size(); i += kEvery) {
+    expect_equal("quantize", i, quantize_one(o.x[i], kParams, grid, convention), (*codes)[i]);
   }
-  std::vector<float> sorted = x;
-  std::ranges::sort(sorted);
-  const Range whole = min_max_range(x);
-  expect_equal("min-max", 0, sorted.front(), whole.min);
-  expect_equal("min-max", count - 1, sorted.back(), whole.max);
-  const Range covered = coverage_range(x, kCover, Coverage::two_sided);
+  return beside_copy(o, "quantize to int8", o.bytes(5), call);
+}
+
+Work dequantize_int8(const Operands& o) {
+  const auto codes = std::make_shared<std::vector<std::int8_t>>(o.x.size());
+  const Convention convention;
+  quantize<std::int8_t>(o.x, kParams, convention.grid(8), convention, *codes);
+  const auto back = std::make_shared<std::vector<float>>(o.x.size());
+  const auto call = [=] { dequantize<std::int8_t>(*codes, kParams, *back); };
+  call();
+  for (std::size_t i = 0; i < o.x.size(); i += kEvery) {
+    expect_equal("dequantize", i, dequantize((*codes)[i], kParams), (*back)[i]);
+  }
+  return beside_copy(o, "dequantize int8", o.bytes(5), call);
+}
+
+volatile float sink = 0;
+
+Work min_max(const Operands& o) {
+  const Range whole = min_max_range(o.x);
+  expect_equal("min-max", 0, o.sorted.front(), whole.min);
+  expect_equal("min-max", o.x.size() - 1, o.sorted.back(), whole.max);
+  return {"min-max range", "reading as many bytes",
+          o.bytes(4),      [&o] { sink = min_max_range(o.x).max; },
+          o.read.runner,   o.bytes(4) / o.read.bytes};
+}
+
+Work coverage(const Operands& o) {
+  const Range covered = coverage_range(o.x, kCover, Coverage::two_sided);
   const auto near = [&](double p, float found) {
-    const double expected = quantile(sorted, p);
+    const double expected = quantile(o.sorted, p);
     // Interpolated in other steps: the last bits of a float32.
     if (std::abs(expected - found) > 1e-6 * std::abs(expected)) {
       expect_equal("coverage", 0, expected, found);
@@ -80,51 +113,77 @@ void measure_elementwise(int threads, double seconds, bool quick,
   };
   near((1 - kCover) / 2, covered.min);
   near((1 + kCover) / 2, covered.max);
+  const auto last = static_cast<double>(o.x.size() - 1);
+  const auto low = static_cast<std::ptrdiff_t>((1 - kCover) / 2 * last);
+  const auto high = static_cast<std::ptrdiff_t>((1 + kCover) / 2 * last);
+  const auto other = std::make_shared<std::vector<float>>(o.x.size());
+  const Runner partitions{[=, &o] {
+    std::ranges::copy(o.x, other->begin());
+    std::nth_element(other->begin(), other->begin() + high, other->end());
+    std::nth_element(other->begin(), other->begin() + low, other->begin() + high);
+    sink = (*other)[static_cast<std::size_t>(low)];
+  }};
+  return {"coverage range", "std::nth_element on a copy, both ends", o.bytes(4),
+          [&o] { sink = coverage_range(o.x, kCover, Coverage::two_sided).max; }, partitions};
+}
 
-  volatile float sink = 0;
-  const auto low = static_cast<std::ptrdiff_t>((1 - kCover) / 2 * static_cast<double>(count - 1));
-  const auto high = static_cast<std::ptrdiff_t>((1 + kCover) / 2 * static_cast<double>(count - 1));
-  const double size = static_cast<double>(count);
-  const MemoryRunner copied = copying(5 * count, threads);
-  const MemoryRunner read = reading(peak_loops(kernel_name()), 4 * count, threads);
-  constexpr double kPairs = 4;
-  // `of_theirs`: the bytes that a call moves, of those that `theirs` moves.
-  const auto measure = [&](const char* name, const char* against, double bytes,
-                           const std::function<void()>& mine, const Runner& theirs,
-                           double of_theirs) {
-    const auto samples = take_turns({{mine}, theirs}, {.seconds = seconds / kPairs});
+// Each level is the mean of the numbers nearest to it.
+Work fit_lloyd4(const Operands& o) {
+  const std::vector<float> levels = fit_lloyd_max(o.x, 4).levels;
+  auto begin = o.sorted.begin();
+  for (std::size_t k = 0; k < levels.size(); ++k) {
+    auto end = o.sorted.end();
+    if (k + 1 < levels.size()) {
+      end = std::upper_bound(begin, end, (double{levels[k]} + levels[k + 1]) / 2);
+    }
+    const double mean = std::accumulate(begin, end, 0.0) / static_cast<double>(end - begin);
+    // Levels are rounded to float32, and so are the limits' numbers taken.
+    if (!(std::abs(mean - levels[k]) < 1e-5)) expect_equal("fit lloyd4", k, mean, levels[k]);
+    begin = end;
+  }
+  return {"fit lloyd4", "a second", o.bytes(4), [&o] { sink = fit_lloyd_max(o.x, 4).levels[0]; }};
+}
+
+// A new row is a function here.
+constexpr Work (*kRows[])(const Operands&) = {quantize_int8, dequantize_int8, min_max, coverage,
+                                              fit_lloyd4};
+
+std::vector<Samples> time_work(const Work& work, double seconds) {
+  if (work.theirs) return take_turns({{work.mine}, *work.theirs}, {.seconds = seconds});
+  constexpr std::size_t kTimes = 3;
+  Samples mine;
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work.mine();
+    mine.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return {mine, Samples(kTimes, 1.0)};
+}
+
+}  // namespace
+
+void measure_elementwise(int threads, double seconds, bool quick,
+                         std::vector<BenchElementwise>& rows) {
+  const std::size_t count = quick ? 1'000'000 : 10'000'000;
+  const std::vector<float> x = draw_for_bench(count);
+  std::vector<float> sorted = x;
+  std::ranges::sort(sorted);
+  const Operands operands{x, std::move(sorted), copying(5 * count, threads),
+                          reading(peak_loops(kernel_name()), 4 * count, threads)};
+  for (const auto& make : kRows) {
+    const Work work = make(operands);
+    const auto samples = time_work(work, seconds / static_cast<double>(std::size(kRows)));
     BenchElementwise row;
-    row.name = name;
-    row.against = against;
+    row.name = work.name;
+    row.against = work.against;
     row.count = count;
     row.threads = threads;
     row.seconds = spread(samples[0]);
     row.against_seconds = spread(samples[1]);
-    row.bytes = bytes / row.seconds.median;
-    row.ratio = median_ratio(samples[0], samples[1]) * of_theirs;
+    row.bytes = work.bytes / row.seconds.median;
+    row.ratio = median_ratio(samples[0], samples[1]) * work.of_theirs;
     rows.push_back(std::move(row));
-  };
-  // A copy's bytes are read and written, as those of numbers and codes are.
-  measure(
-      "quantize to int8", "a copy of as many bytes", 5 * size,
-      [&] { quantize<std::int8_t>(x, params, grid, convention, codes); }, copied.runner,
-      5 * size / copied.bytes);
-  measure(
-      "dequantize int8", "a copy of as many bytes", 5 * size,
-      [&] { dequantize<std::int8_t>(codes, params, back); }, copied.runner,
-      5 * size / copied.bytes);
-  measure(
-      "min-max range", "reading as many bytes", 4 * size, [&] { sink = min_max_range(x).max; },
-      read.runner, 4 * size / read.bytes);
-  const Runner partitions{[&] {
-    std::ranges::copy(x, other.begin());
-    std::nth_element(other.begin(), other.begin() + high, other.end());
-    std::nth_element(other.begin(), other.begin() + low, other.begin() + high);
-    sink = other[static_cast<std::size_t>(low)];
-  }};
-  measure(
-      "coverage range", "std::nth_element on a copy, both ends", 4 * size,
-      [&] { sink = coverage_range(x, kCover, Coverage::two_sided).max; }, partitions, 1);
+  }
 }
 
 }  // namespace zeropoint

@@ -11,6 +11,7 @@
 
 #include "bench/contestants.hpp"
 #include "bench/elementwise.hpp"
+#include "bench/formats.hpp"
 #include "bench/load.hpp"
 
 namespace zeropoint {
@@ -142,11 +143,13 @@ BenchResult run_bench(const BenchSpec& spec, const BenchProgress& progress) {
   check_memory(spec);
   BenchResult result;
   result.machine = describe_machine(loops, spec);
-  // A step for the peaks and one for the elementwise work count as two shapes.
+  // A step for the peaks and one for the elementwise work count as two shapes; formats, of which
+  // there are many, have a third of the time.
   const std::size_t per_count = spec.shapes.size() + 2;
-  const std::size_t steps = per_count * spec.threads.size();
-  const double share = spec.seconds / (static_cast<double>(per_count + 2) *
-                                       static_cast<double>(spec.threads.size()));
+  const std::size_t steps = per_count * spec.threads.size() + 1;
+  const double of_formats = spec.seconds / 3;
+  const double share = (spec.seconds - of_formats) / (static_cast<double>(per_count + 2) *
+                                                      static_cast<double>(spec.threads.size()));
   std::size_t step = 0;
   for (const int threads : spec.threads) {
     const std::string on = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
@@ -161,6 +164,9 @@ BenchResult run_bench(const BenchSpec& spec, const BenchProgress& progress) {
     progress(step++, steps, "elementwise, " + on);
     measure_elementwise(threads, 2 * share, spec.quick, result.elementwise);
   }
+  set_threads(spec.threads.front());
+  progress(step, steps, "formats");
+  measure_formats(spec.threads.front(), of_formats, spec.quick, result.formats);
   set_threads(0);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -74,7 +74,8 @@ struct ElementwiseTarget {
 };
 constexpr ElementwiseTarget kElementwise[] = {{"quantize to int8", 0.80, true},
                                               {"dequantize int8", 0.80, true},
-                                              {"coverage range", 10, false}};
+                                              {"coverage range", 10, false},
+                                              {"fit lloyd4", 1, false}};
 
 std::string on(int threads) { return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s"); }
 
@@ -101,6 +102,16 @@ std::vector<TargetVerdict> judge_targets(const BenchResult& result) {
                           fmt::format("{} numbers, {}", row.count, on(row.threads)), target.least,
                           row.ratio, target.share, row.ratio >= target.least});
     }
+  }
+  for (const BenchFormat& row : result.formats) {
+    if (!row.target) continue;
+    const auto judge = [&](const char* what, double share) {
+      verdicts.push_back({fmt::format("{} {}: of the speed of a copy", what, row.scheme),
+                          fmt::format("{} numbers, {}", row.count, on(row.threads)), *row.target,
+                          share, true, share >= *row.target});
+    };
+    judge("quantize to", row.quantize_share);
+    judge("dequantize", row.dequantize_share);
   }
   return verdicts;
 }

@@ -20,7 +20,12 @@
 #include "core/count_if-inl.hpp"
 #include "core/prefetch.hpp"
 #include "core/vector_target.hpp"
+#include "formats/codebook_coder.hpp"
 #include "formats/codebook_limits.hpp"
+
+// For lambdas: a call would pass vectors through memory.
+#undef ZEROPOINT_INLINED
+#define ZEROPOINT_INLINED HWY_ATTR __attribute__((always_inline))
 
 HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
@@ -34,60 +39,120 @@ using DI = hn::RebindToSigned<D>;
 using F = hn::Vec<D>;
 using I = hn::Vec<DI>;
 
-// Each of these counts the limits that are below numbers.
-// Up to 15: by comparing with all of them, or, where a vector holds the limits of any step, by
-// halving them four times.
-struct FewLimits {
-  explicit FewLimits(const Limits& all) : limits(all) {
-    const std::size_t lanes = hn::Lanes(D());
-    for (std::size_t step = 0; step < 3; ++step) {
-      // Of 2^(step + 1) parts, the limits that lie in the middle of each.
-      const std::size_t stride = std::size_t{8} >> step;
-      for (std::size_t k = 0; k < lanes && k < std::size_t{2} << step; ++k) {
-        tables[step][k] = limits.limits[stride * k + stride / 2 - 1];
-      }
-    }
+// Numbers of a table of a power of two, by the lower bits of `index`: in vectors, of which one, or
+// two at once, are looked up in at a time.
+#if HWY_TARGET == HWY_AVX3
+template <std::size_t kSize>
+HWY_INLINE F Lookup(const float* HWY_RESTRICT table, I index) {
+  const D d;
+  const DI di;
+  if constexpr (kSize <= 16) {
+    return hn::TableLookupLanes(hn::LoadU(d, table), hn::IndicesFromVec(d, index));
+  } else if constexpr (kSize == 32) {
+    return F{
+        _mm512_permutex2var_ps(hn::LoadU(d, table).raw, index.raw, hn::LoadU(d, table + 16).raw)};
+  } else {
+    const auto half = hn::Set(di, static_cast<std::int32_t>(kSize / 2));
+    return hn::IfThenElse(hn::RebindMask(d, hn::TestBit(index, half)),
+                          Lookup<kSize / 2>(table + kSize / 2, index),
+                          Lookup<kSize / 2>(table, index));
   }
+}
+#elif HWY_TARGET == HWY_AVX2
+template <std::size_t kSize>
+HWY_INLINE F Lookup(const float* HWY_RESTRICT table, I index) {
+  const D d;
+  const DI di;
+  if constexpr (kSize <= 8) {  // by the lowest three bits
+    return F{_mm256_permutevar8x32_ps(hn::LoadU(d, table).raw, index.raw)};
+  } else {
+    constexpr int kToSign = 32 - std::bit_width(kSize / 2);
+    const auto is_upper = hn::MaskFromVec(hn::BitCast(d, hn::ShiftLeft<kToSign>(index)));
+    return hn::IfThenElse(is_upper, Lookup<kSize / 2>(table + kSize / 2, index),
+                          Lookup<kSize / 2>(table, index));
+  }
+}
+#endif
+
+// Each of these counts the limits that are below numbers.
+// Up to 15, by comparing with all of them.
+struct FewLimits {
   HWY_INLINE I operator()(F x) const {
     const D d;
     const DI di;
-    if (hn::Lanes(d) < 8) {
-      I code = hn::Zero(di);
-      for (std::size_t k = 0; k < limits.count; ++k) {
-        const auto is_above = hn::Gt(x, hn::Set(d, limits.limits[k]));
-        code = CountIf(di, hn::RebindMask(di, is_above), code);
-      }
-      return code;
+    I code = hn::Zero(di);
+    for (std::size_t k = 0; k < limits.count; ++k) {
+      const auto is_above = hn::Gt(x, hn::Set(d, limits.limits[k]));
+      code = CountIf(di, hn::RebindMask(di, is_above), code);
     }
-    const auto is_above = hn::Gt(x, hn::Set(d, limits.limits[7]));
-    I code = CountIf(di, hn::RebindMask(di, is_above), hn::Zero(di));
-    code = Halve(x, tables[0], code);
-    code = Halve(x, tables[1], code);
-    return Halve(x, tables[2], code);
-  }
-  static HWY_INLINE I Halve(F x, const float* table, I code) {
-    const D d;
-    const DI di;
-    const F limit = hn::TableLookupLanes(hn::Load(d, table), hn::IndicesFromVec(d, code));
-    return CountIf(di, hn::RebindMask(di, hn::Gt(x, limit)), hn::Add(code, code));
+    return code;
   }
   const Limits& limits;
-  HWY_ALIGN float tables[3][HWY_MAX_BYTES / sizeof(float)] = {};
 };
 
-void EncodeFew(const float* HWY_RESTRICT x, std::size_t count, const Limits& limits,
-               std::uint8_t* HWY_RESTRICT codes) {
-  const FewLimits search(limits);
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+// By halving what is left of them, a bit of the code at a time.
+template <int kBits, int kBit = 0>
+HWY_INLINE I SearchTree(const float* HWY_RESTRICT tree, F x, I code) {
+  if constexpr (kBit == kBits) {
+    return code;
+  } else {
+    const D d;
+    const DI di;
+    constexpr std::size_t kSize = std::size_t{1} << kBit;
+    F limit;
+    if constexpr (kBit == 0) {
+      limit = hn::Set(d, tree[1]);
+    } else {
+      limit = Lookup<kSize>(tree + kSize, code);
+    }
+    const auto is_above = hn::RebindMask(di, hn::Gt(x, limit));
+    return SearchTree<kBits, kBit + 1>(tree, x, CountIf(di, is_above, hn::Add(code, code)));
+  }
+}
+template <int kBits>
+struct LimitTree {
+  HWY_INLINE I operator()(F x) const { return SearchTree<kBits>(limits.tree, x, hn::Zero(DI())); }
+  const Limits& limits;
+};
+#endif
+
+// Numbers after scaling, a NaN as 0, and how many are beyond the ends.
+struct Scaled {
+  const CodebookScaling& how;
+  HWY_INLINE F operator()(F x, I& outside) const {
+    const D d;
+    const DI di;
+    const F y = hn::Div(x, hn::Set(d, how.scale));
+    const auto is_outside = hn::Or(hn::Lt(y, hn::Set(d, how.lo)), hn::Gt(y, hn::Set(d, how.hi)));
+    outside = CountIf(di, hn::RebindMask(di, is_outside), outside);
+    return hn::IfThenElseZero(hn::Eq(y, y), y);
+  }
+};
+
+HWY_INLINE std::size_t SumOf(I counts) {
+  HWY_ALIGN std::int32_t lanes[HWY_MAX_BYTES / sizeof(std::int32_t)];
+  hn::Store(counts, DI(), lanes);
+  std::size_t sum = 0;
+  for (std::size_t k = 0; k < hn::Lanes(DI()); ++k) sum += static_cast<std::size_t>(lanes[k]);
+  return sum;
+}
+
+template <class Search>
+std::size_t EncodeBy(const float* HWY_RESTRICT x, std::size_t count, const Limits& limits,
+                     const CodebookScaling& how, std::uint8_t* HWY_RESTRICT codes) {
+  const Search search{limits};
+  const Scaled scaled{how};
   const D d;
   const std::size_t lanes = hn::Lanes(d);
   const std::size_t group = kVectors * lanes;
-  const auto code_of = [&](const float* from) HWY_ATTR {
-    const F x_or_nan = hn::LoadU(d, from);
-    return search(hn::IfThenElseZero(hn::Eq(x_or_nan, x_or_nan), x_or_nan));
-  };
-  const auto one_group = [&](const float* from, std::uint8_t* to) HWY_ATTR {
-    const I c0 = code_of(from), c1 = code_of(from + lanes), c2 = code_of(from + 2 * lanes),
-            c3 = code_of(from + 3 * lanes);
+  I outside = hn::Zero(DI());
+  const auto one_group = [&](const float* from, std::uint8_t* to) ZEROPOINT_INLINED {
+    const F v0 = scaled(hn::LoadU(d, from), outside);
+    const F v1 = scaled(hn::LoadU(d, from + lanes), outside);
+    const F v2 = scaled(hn::LoadU(d, from + 2 * lanes), outside);
+    const F v3 = scaled(hn::LoadU(d, from + 3 * lanes), outside);
+    const I c0 = search(v0), c1 = search(v1), c2 = search(v2), c3 = search(v3);
 #if HWY_TARGET == HWY_SCALAR
     const hn::Rebind<std::uint8_t, hn::ScalableTag<float>> dc;
     hn::StoreU(hn::DemoteTo(dc, c0), dc, to);
@@ -104,23 +169,222 @@ void EncodeFew(const float* HWY_RESTRICT x, std::size_t count, const Limits& lim
   };
   std::size_t i = 0;
   for (; i + group <= count; i += group) {
-    prefetch_ahead(x, i, group, count);
+    prefetch_ahead(x, i, group, count + how.ahead);
     one_group(x + i, codes + i);
   }
-  if (i < count) {  // what is left goes through padded vectors
-    HWY_ALIGN float rest[kVectors * HWY_MAX_BYTES / sizeof(float)] = {};
+  if (i < count) {  // what is left goes through vectors that are filled up with NaNs
+    HWY_ALIGN float rest[kVectors * HWY_MAX_BYTES / sizeof(float)];
     HWY_ALIGN std::uint8_t result[kVectors * HWY_MAX_BYTES / sizeof(float)];
+    std::fill_n(rest, group, std::numeric_limits<float>::quiet_NaN());
     std::copy_n(x + i, count - i, rest);
     one_group(rest, result);
     std::copy_n(result, count - i, codes + i);
   }
+  return SumOf(outside);
 }
+
+#if HWY_TARGET == HWY_AVX3
+std::size_t EncodeTree(const float* x, std::size_t count, const Limits& limits,
+                       const CodebookScaling& how, std::uint8_t* codes) {
+  if (limits.bits <= 4) return EncodeBy<LimitTree<4>>(x, count, limits, how, codes);
+  if (limits.bits == 5) return EncodeBy<LimitTree<5>>(x, count, limits, how, codes);
+  if (limits.bits == 6) return EncodeBy<LimitTree<6>>(x, count, limits, how, codes);
+  if (limits.bits == 7) return EncodeBy<LimitTree<7>>(x, count, limits, how, codes);
+  return EncodeBy<LimitTree<8>>(x, count, limits, how, codes);
+}
+
+template <std::size_t kSize>
+HWY_INLINE __m512i LookupWords(const std::uint16_t* HWY_RESTRICT table, __m512i index) {
+  if constexpr (kSize <= 32) {
+    return _mm512_permutexvar_epi16(index, _mm512_loadu_si512(table));
+  } else if constexpr (kSize == 64) {
+    return _mm512_permutex2var_epi16(_mm512_loadu_si512(table), index,
+                                     _mm512_loadu_si512(table + 32));
+  } else {
+    const __mmask32 is_upper =
+        _mm512_test_epi16_mask(index, _mm512_set1_epi16(static_cast<short>(kSize / 2)));
+    return _mm512_mask_mov_epi16(LookupWords<kSize / 2>(table, index), is_upper,
+                                 LookupWords<kSize / 2>(table + kSize / 2, index));
+  }
+}
+
+// The first bits of codes, in their places.
+template <int kFirst, int kBit = 0>
+HWY_INLINE __m512i FirstBits(const WordKeys& words, __m512i key, __m512i code) {
+  if constexpr (kBit == kFirst) {
+    return code;
+  } else {
+    const __m512i limit = kBit == 0 ? _mm512_set1_epi16(static_cast<short>(words.first[0][0]))
+                                    : LookupWords<32>(words.first[kBit], code);
+    const __mmask32 is_above = _mm512_cmpgt_epu16_mask(key, limit);
+    constexpr short kAdded = 1 << (kFirst - 1 - kBit);
+    return FirstBits<kFirst, kBit + 1>(
+        words, key, _mm512_mask_add_epi16(code, is_above, code, _mm512_set1_epi16(kAdded)));
+  }
+}
+template <int kBits, int kBit = 5>
+HWY_INLINE __m512i OtherBits(const WordKeys& words, __m512i key, __m512i code) {
+  if constexpr (kBit >= kBits) {
+    return code;
+  } else {
+    constexpr std::size_t kSize = std::size_t{1} << kBit;
+    const __mmask32 is_above =
+        _mm512_cmpgt_epu16_mask(key, LookupWords<kSize>(words.rest + kSize, code));
+    const __m512i doubled = _mm512_add_epi16(code, code);
+    return OtherBits<kBits, kBit + 1>(
+        words, key, _mm512_mask_add_epi16(doubled, is_above, doubled, _mm512_set1_epi16(1)));
+  }
+}
+
+// Codes by words, and where a word is that of the limit which is next to the code.
+struct WordCodes {
+  __m512i code;
+  __mmask32 unsure;
+};
+template <int kBits>
+struct WordTree {
+  static HWY_INLINE WordCodes Find(const WordKeys& words, __m512i key) {
+    constexpr int kFirst = kBits < 5 ? kBits : 5;
+    const __m512i code =
+        OtherBits<kBits>(words, key, FirstBits<kFirst>(words, key, _mm512_setzero_si512()));
+    constexpr std::size_t kCodes = std::size_t{1} << kBits;
+    return {code, _mm512_cmpeq_epi16_mask(key, LookupWords<kCodes>(words.keys, code))};
+  }
+};
+template <int kBits, int kOwn>
+struct WordParts {
+  static HWY_INLINE WordCodes Find(const WordKeys& words, __m512i key) {
+    constexpr std::size_t kParts = std::size_t{1} << kBits;
+    const __m512i part = _mm512_srli_epi16(key, 16 - kBits);
+    WordCodes found{LookupWords<kParts>(words.below, part), 0};
+    const auto compare = [&](int k) ZEROPOINT_INLINED {
+      const __m512i limit = LookupWords<kParts>(words.own[k], part);
+      const __mmask32 is_above = _mm512_cmpgt_epu16_mask(key, limit);
+      found.code = _mm512_mask_add_epi16(found.code, is_above, found.code, _mm512_set1_epi16(1));
+      found.unsure |= _mm512_cmpeq_epi16_mask(key, limit);
+    };
+    compare(0);
+    if constexpr (kOwn > 1) compare(1);
+    if constexpr (kOwn > 2) compare(2);
+    return found;
+  }
+};
+
+// By words, 32 numbers at a time; exact: where a number's word is a limit's, it is compared with
+// the limit itself.
+template <class Way>
+std::size_t EncodeWords(const float* HWY_RESTRICT x, std::size_t count, const Limits& limits,
+                        const CodebookScaling& how, std::uint8_t* HWY_RESTRICT codes) {
+  const WordKeys& words = limits.words;
+  const __m512 scale = _mm512_set1_ps(how.scale);
+  const __m512 lo = _mm512_set1_ps(how.lo), hi = _mm512_set1_ps(how.hi);
+  const __m512 factor = _mm512_set1_ps(words.factor), offset = _mm512_set1_ps(words.offset);
+  const __m512 most = _mm512_set1_ps(static_cast<float>(WordKeys::kMost));
+  // What is below all words becomes the least, what is above the largest of numbers, as NaNs do.
+  const auto word = [&](__m512 y) ZEROPOINT_INLINED {
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_fmadd_ps(y, factor, offset), most));
+  };
+  const auto words_of = [&](__m512 y0, __m512 y1)
+                            ZEROPOINT_INLINED { return _mm512_packus_epi32(word(y0), word(y1)); };
+  // Words between those of both ends are of numbers between both.
+  const __m512i above_lo = _mm512_add_epi16(words_of(lo, lo), _mm512_set1_epi16(1));
+  const __m512i inner = _mm512_sub_epi16(words_of(hi, hi), above_lo);
+  const auto two_vectors = [&](const float* from, std::uint32_t& at_ends) ZEROPOINT_INLINED {
+    const __m512 y0 = _mm512_div_ps(_mm512_loadu_ps(from), scale);
+    const __m512 y1 = _mm512_div_ps(_mm512_loadu_ps(from + 16), scale);
+    const __m512i key = words_of(y0, y1);
+    at_ends = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(key, above_lo), inner);
+    return Way::Find(words, key);
+  };
+  std::size_t outside = 0;
+  const auto zero_code = static_cast<char>(
+      std::lower_bound(limits.limits, limits.limits + limits.count, 0.0F) - limits.limits);
+  // Counts what lies beyond the ends, among 16 numbers, and gives NaNs the code of 0.
+  const auto count_outside = [&](std::size_t at) ZEROPOINT_INLINED {
+    const __m512 y = _mm512_div_ps(_mm512_loadu_ps(x + at), scale);
+    const __mmask16 is_outside =
+        _mm512_cmp_ps_mask(y, lo, _CMP_LT_OQ) | _mm512_cmp_ps_mask(y, hi, _CMP_GT_OQ);
+    outside += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(is_outside)));
+    _mm_mask_storeu_epi8(codes + at, _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q),
+                         _mm_set1_epi8(zero_code));
+  };
+  // Looks again, at 16 numbers whose codes are stored: below or right.
+  const auto settle = [&](std::size_t at) ZEROPOINT_INLINED {
+    __m512 y = _mm512_div_ps(_mm512_loadu_ps(x + at), scale);
+    y = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, y, _CMP_ORD_Q), y);
+    const auto to = reinterpret_cast<__m128i*>(codes + at);
+    const __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128(to));
+    const __m512 limit = _mm512_i32gather_ps(low, limits.limits, 4);
+    const __mmask16 is_above = _mm512_cmp_ps_mask(y, limit, _CMP_GT_OQ);
+    _mm_storeu_si128(
+        to, _mm512_cvtepi32_epi8(_mm512_mask_add_epi32(low, is_above, low, _mm512_set1_epi32(1))));
+  };
+  // Packing goes by 128 bits: of four vectors, each has every fourth of 32 bits.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  // Where they are unsure, or at the ends, is looked at block by block: nothing waits for branches.
+  constexpr std::size_t kBlock = 1024;
+  std::uint32_t unsure[kBlock / 32], at_ends[kBlock / 32];
+  std::size_t i = 0;
+  while (i + 64 <= count) {
+    const std::size_t block = std::min(kBlock, (count - i) / 64 * 64);
+    for (std::size_t k = 0; k < block; k += 64) {
+      prefetch_ahead(x, i + k, 64, count + how.ahead);
+      const WordCodes first = two_vectors(x + i + k, at_ends[k / 32]);
+      const WordCodes second = two_vectors(x + i + k + 32, at_ends[k / 32 + 1]);
+      const __m512i bytes = _mm512_packus_epi16(first.code, second.code);
+      _mm512_storeu_si512(codes + i + k, _mm512_permutexvar_epi32(order, bytes));
+      unsure[k / 32] = first.unsure;
+      unsure[k / 32 + 1] = second.unsure;
+    }
+    for (std::size_t k = 0; k < block; k += 32) {
+      if (at_ends[k / 32] != 0) {
+        count_outside(i + k);
+        count_outside(i + k + 16);
+      }
+      // Of each eight, four are of the first 16 numbers.
+      if (HWY_UNLIKELY((unsure[k / 32] & 0x0F0F0F0F) != 0)) settle(i + k);
+      if (HWY_UNLIKELY((unsure[k / 32] & 0xF0F0F0F0) != 0)) settle(i + k + 16);
+    }
+    i += block;
+  }
+  return outside + EncodeTree(x + i, count - i, limits, how, codes + i);
+}
+
+std::size_t EncodeByWords(const float* x, std::size_t count, const Limits& limits,
+                          const CodebookScaling& how, std::uint8_t* codes) {
+  switch (10 * limits.words.part_bits + limits.words.in_a_part) {
+#define ZEROPOINT_PARTS(bits, own) \
+  case 10 * bits + own:            \
+    return EncodeWords<WordParts<bits, own>>(x, count, limits, how, codes)
+    ZEROPOINT_PARTS(5, 1);
+    ZEROPOINT_PARTS(5, 2);
+    ZEROPOINT_PARTS(5, 3);
+    ZEROPOINT_PARTS(6, 1);
+    ZEROPOINT_PARTS(6, 2);
+    ZEROPOINT_PARTS(6, 3);
+    ZEROPOINT_PARTS(7, 1);
+    ZEROPOINT_PARTS(7, 2);
+    ZEROPOINT_PARTS(7, 3);
+    ZEROPOINT_PARTS(8, 1);
+    ZEROPOINT_PARTS(8, 2);
+    ZEROPOINT_PARTS(8, 3);
+#undef ZEROPOINT_PARTS
+    default:
+      break;
+  }
+  if (limits.bits <= 4) return EncodeWords<WordTree<4>>(x, count, limits, how, codes);
+  if (limits.bits == 5) return EncodeWords<WordTree<5>>(x, count, limits, how, codes);
+  if (limits.bits == 6) return EncodeWords<WordTree<6>>(x, count, limits, how, codes);
+  if (limits.bits == 7) return EncodeWords<WordTree<7>>(x, count, limits, how, codes);
+  return EncodeWords<WordTree<8>>(x, count, limits, how, codes);
+}
+#endif
 
 // Any number of limits: those in lower buckets are known, those in the number's are compared with.
 // Tables are read one by one, as vectors' gathers are slower on many processors.
 template <int kCompare>
-void EncodeByBuckets(const float* HWY_RESTRICT x, std::size_t count, const Limits& limits,
-                     std::uint8_t* HWY_RESTRICT codes) {
+std::size_t EncodeByBuckets(const float* HWY_RESTRICT x, std::size_t count, const Limits& limits,
+                            const CodebookScaling& how, std::uint8_t* HWY_RESTRICT codes) {
   const D d;
   const DI di;
   const std::size_t lanes = hn::Lanes(d);
@@ -128,12 +392,14 @@ void EncodeByBuckets(const float* HWY_RESTRICT x, std::size_t count, const Limit
   HWY_ALIGN float reals[kBlock] = {};
   HWY_ALIGN std::int32_t buckets[kBlock];
   const F most = hn::Set(d, static_cast<float>(kBuckets - 1));
+  const Scaled scaled{how};
+  I outside = hn::Zero(di);
   for (std::size_t begin = 0; begin < count; begin += kBlock) {
     const std::size_t block = std::min(kBlock, count - begin);
     std::copy_n(x + begin, block, reals);
+    std::fill(reals + block, reals + kBlock, std::numeric_limits<float>::quiet_NaN());
     for (std::size_t i = 0; i < block; i += lanes) {
-      const F x_or_nan = hn::Load(d, reals + i);
-      const F real = hn::IfThenElseZero(hn::Eq(x_or_nan, x_or_nan), x_or_nan);
+      const F real = scaled(hn::Load(d, reals + i), outside);
       hn::Store(real, d, reals + i);
       const F place = hn::Mul(hn::Sub(real, hn::Set(d, limits.origin)), hn::Set(d, limits.factor));
       hn::Store(hn::ConvertTo(di, hn::Min(hn::Max(place, hn::Zero(d)), most)), di, buckets + i);
@@ -156,48 +422,52 @@ void EncodeByBuckets(const float* HWY_RESTRICT x, std::size_t count, const Limit
       }
     }
   }
+  return SumOf(outside);
 }
 
-void EncodeMany(const float* x, std::size_t count, const Limits& limits, std::uint8_t* codes) {
-  if (limits.in_a_bucket <= 1) return EncodeByBuckets<1>(x, count, limits, codes);
-  if (limits.in_a_bucket <= 4) return EncodeByBuckets<4>(x, count, limits, codes);
-  return EncodeByBuckets<0>(x, count, limits, codes);
+std::size_t EncodeAll(const float* x, std::size_t count, const Limits& limits,
+                      const CodebookScaling& how, std::uint8_t* codes) {
+#if HWY_TARGET == HWY_AVX3
+  return limits.words.usable ? EncodeByWords(x, count, limits, how, codes)
+                             : EncodeTree(x, count, limits, how, codes);
+#else
+#if HWY_TARGET == HWY_AVX2
+  if (limits.bits <= 4) return EncodeBy<LimitTree<4>>(x, count, limits, how, codes);
+  if (limits.bits == 5) return EncodeBy<LimitTree<5>>(x, count, limits, how, codes);
+  if (limits.bits == 6) return EncodeBy<LimitTree<6>>(x, count, limits, how, codes);
+#endif
+  if (limits.count <= kFewLimits) return EncodeBy<FewLimits>(x, count, limits, how, codes);
+  if (limits.in_a_bucket <= 1) return EncodeByBuckets<1>(x, count, limits, how, codes);
+  if (limits.in_a_bucket <= 4) return EncodeByBuckets<4>(x, count, limits, how, codes);
+  return EncodeByBuckets<0>(x, count, limits, how, codes);
+#endif
 }
 
-// By 16 levels in vectors' lanes.
-void DecodeFew(const std::uint8_t* HWY_RESTRICT codes, std::size_t count,
-               const float* HWY_RESTRICT levels, float* HWY_RESTRICT x) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+template <std::size_t kLevels>
+void DecodeIn(const std::uint8_t* HWY_RESTRICT codes, std::size_t count,
+              const float* HWY_RESTRICT levels, float* HWY_RESTRICT x) {
   const D d;
   const DI di;
   const hn::Rebind<std::uint8_t, D> dc;
   const std::size_t lanes = hn::Lanes(d);
+  const auto last = hn::Set(di, static_cast<std::int32_t>(kLevels - 1));
+  const auto one_vector = [&](std::size_t at) HWY_ATTR {
+    I code = hn::PromoteTo(di, hn::LoadU(dc, codes + at));
+    if constexpr (kLevels < kMostLevels) code = hn::Min(code, last);
+    hn::StoreU(Lookup<kLevels>(levels, code), d, x + at);
+  };
   std::size_t i = 0;
-  if (lanes >= 8) {
-    HWY_ALIGN float table[HWY_MAX_BYTES / sizeof(float) + 8] = {};
-    std::copy_n(levels, 16, table);
-    const F low = hn::Load(d, table);
-    const F high = hn::LoadU(d, table + 8);
-    const auto one_vector = [&](std::size_t at) HWY_ATTR {
-      const I code = hn::Min(hn::PromoteTo(di, hn::LoadU(dc, codes + at)), hn::Set(di, 15));
-      if (lanes >= 16) {
-        return hn::StoreU(hn::TableLookupLanes(low, hn::IndicesFromVec(d, code)), d, x + at);
-      }
-      const auto lane = hn::IndicesFromVec(d, hn::And(code, hn::Set(di, 7)));
-      const auto is_high = hn::RebindMask(d, hn::Gt(code, hn::Set(di, 7)));
-      hn::StoreU(hn::IfThenElse(is_high, hn::TableLookupLanes(high, lane),
-                                hn::TableLookupLanes(low, lane)),
-                 d, x + at);
-    };
-    for (; i + 4 * lanes <= count; i += 4 * lanes) {
-      prefetch_ahead(x, i, 4 * lanes, count);
-      for (std::size_t part = 0; part < 4; ++part) one_vector(i + part * lanes);
-    }
-    for (; i + lanes <= count; i += lanes) one_vector(i);
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    prefetch_ahead(x, i, 4 * lanes, count);
+    for (std::size_t part = 0; part < 4; ++part) one_vector(i + part * lanes);
   }
+  for (; i + lanes <= count; i += lanes) one_vector(i);
   for (; i < count; ++i) x[i] = levels[codes[i]];
 }
+#endif
 
-// By 256 levels.
+// By any levels, one by one.
 void DecodeMany(const std::uint8_t* HWY_RESTRICT codes, std::size_t count,
                 const float* HWY_RESTRICT levels, float* HWY_RESTRICT x) {
   constexpr std::size_t kAtOnce = 16;
@@ -209,21 +479,35 @@ void DecodeMany(const std::uint8_t* HWY_RESTRICT codes, std::size_t count,
   for (; i < count; ++i) x[i] = levels[codes[i]];
 }
 
+// `levels` has 256 entries, the last of those that are meant being repeated.
+void DecodeAll(const std::uint8_t* codes, std::size_t count, const float* levels, std::size_t size,
+               float* x) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  if (size <= 16) return DecodeIn<16>(codes, count, levels, x);
+  if (size <= 32) return DecodeIn<32>(codes, count, levels, x);
+  if (size <= 64) return DecodeIn<64>(codes, count, levels, x);
+#endif
+#if HWY_TARGET == HWY_AVX3
+  if (size <= 128) return DecodeIn<128>(codes, count, levels, x);
+  return DecodeIn<256>(codes, count, levels, x);
+#else
+  static_cast<void>(size);
+  DecodeMany(codes, count, levels, x);
+#endif
+}
+
 }  // namespace zeropoint::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace zeropoint {
 
-HWY_EXPORT(EncodeFew);
-HWY_EXPORT(EncodeMany);
-HWY_EXPORT(DecodeFew);
-HWY_EXPORT(DecodeMany);
+HWY_EXPORT(EncodeAll);
+HWY_EXPORT(DecodeAll);
 
 namespace {
 
 constexpr std::size_t kGrain = 1 << 16;
-constexpr std::size_t kFewLimits = 15;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 void check(const Codebook& codebook, std::size_t reals, std::size_t codes) {
@@ -260,14 +544,98 @@ float limit_between(float low, float high) {
   return limit;
 }
 
-Limits limits_of(const std::vector<float>& levels) {
-  Limits limits;
+// The most limits that are together where words are parted by their upper bits.
+int most_together(const Limits& limits, int bits) {
+  int most = 0, here = 0;
+  for (std::size_t k = 0; k < limits.count; ++k) {
+    const int shift = 16 - bits;
+    const auto& keys = limits.words.keys;
+    here = k > 0 && keys[k] >> shift == keys[k - 1] >> shift ? here + 1 : 1;
+    most = std::max(most, here);
+  }
+  return most;
+}
+
+// Parts words by their upper bits, where that takes fewer steps than a tree.
+void fill_parts(const Limits& limits, WordKeys& words) {
+  constexpr int kLookup[] = {1, 1, 3, 7};        // steps, among so many parts
+  constexpr int kTree[] = {20, 24, 28, 36, 48};  // of 4 to 8 bits
+  int least = kTree[limits.bits - 4];
+  for (int bits = 5; bits <= WordKeys::kMostPartBits; ++bits) {
+    const int together = most_together(limits, bits);
+    const int steps = (together + 1) * kLookup[bits - 5] + 4 * together;
+    if (together > WordKeys::kMostInAPart || steps >= least) continue;
+    least = steps;
+    words.part_bits = bits;
+    words.in_a_part = together;
+  }
+  if (words.part_bits == 0) return;
+  for (auto& own : words.own) {
+    std::ranges::fill(own, static_cast<std::uint16_t>(WordKeys::kMost + 1));
+  }
+  std::size_t next = 0;
+  for (std::size_t part = 0; part >> words.part_bits == 0; ++part) {
+    words.below[part] = static_cast<std::uint16_t>(next);
+    for (int k = 0;
+         next < limits.count && std::size_t{words.keys[next]} >> (16 - words.part_bits) == part;
+         ++k) {
+      words.own[k][part] = words.keys[next++];
+    }
+  }
+}
+
+// Of limits that are all there, as `bits` are.
+void fill_words(const Limits& limits, WordKeys& words) {
+  if (limits.count == 0) return;
+  // Some words are left at either end, so that what is clipped is told apart.
+  constexpr float kMargin = 256;
+  const float low = limits.limits[0];
+  const float high = limits.limits[limits.count - 1];
+  const float reach = limits.count == 1 ? 1 : high - low;
+  words.factor = (WordKeys::kMost - 2 * kMargin) / reach;
+  words.offset = kMargin - low * words.factor;
+  if (!std::isnormal(words.factor) || !std::isfinite(words.offset)) return;
+  std::ranges::fill(words.keys, static_cast<std::uint16_t>(WordKeys::kMost + 1));
+  for (std::size_t k = 0; k < limits.count; ++k) {
+    const float word = std::fma(limits.limits[k], words.factor, words.offset);
+    // Rounding may have moved them anywhere, if the limits are far from 0.
+    if (!(word >= 1 && word < WordKeys::kMost)) return;
+    words.keys[k] = static_cast<std::uint16_t>(std::lrint(word));
+    constexpr int kApart = 2;
+    if (k > 0 && words.keys[k] < words.keys[k - 1] + kApart) return;
+  }
+  const int first = std::min(limits.bits, 5);
+  for (int bit = 0; bit < first; ++bit) {
+    const int half = 1 << (first - 1 - bit);
+    for (int value = 0; value + half < 1 << first; ++value) {
+      words.first[bit][value] = words.keys[((value + half) << (limits.bits - first)) - 1];
+    }
+  }
+  for (std::size_t node = 32; node >> limits.bits == 0; ++node) {
+    const int bit = static_cast<int>(std::bit_width(node)) - 1;
+    const std::size_t value = node - (std::size_t{1} << bit);
+    const std::size_t half = std::size_t{1} << (limits.bits - bit - 1);
+    words.rest[node] = words.keys[2 * half * value + half - 1];
+  }
+  words.usable = true;
+  fill_parts(limits, words);
+}
+
+void fill_limits(const std::vector<float>& levels, Limits& limits) {
   limits.count = levels.size() - 1;
   std::ranges::fill(limits.limits, kInfinity);  // nothing is above it
   for (std::size_t k = 0; k < limits.count; ++k) {
     limits.limits[k] = limit_between(levels[k], levels[k + 1]);
   }
-  if (limits.count <= kFewLimits) return limits;
+  limits.bits = std::max(4, static_cast<int>(std::bit_width(limits.count)));
+  for (std::size_t node = 1; node >> limits.bits == 0; ++node) {
+    const int bit = static_cast<int>(std::bit_width(node)) - 1;
+    const std::size_t value = node - (std::size_t{1} << bit);
+    const std::size_t half = std::size_t{1} << (limits.bits - bit - 1);
+    limits.tree[node] = limits.limits[2 * half * value + half - 1];
+  }
+  fill_words(limits, limits.words);
+  if (limits.count <= kFewLimits) return;
   limits.origin = limits.limits[0];
   const double reach = double{limits.limits[limits.count - 1]} - limits.origin;
   limits.factor = static_cast<float>((kBuckets - 1) / std::max(reach, 1e-30));
@@ -283,7 +651,6 @@ Limits limits_of(const std::vector<float>& levels) {
     below += inside[bucket];
     limits.in_a_bucket = std::max<int>(limits.in_a_bucket, inside[bucket]);
   }
-  return limits;
 }
 
 }  // namespace
@@ -292,27 +659,43 @@ int Codebook::bits() const {
   return std::max(1, static_cast<int>(std::bit_width(levels.size() - 1)));
 }
 
+CodebookEncoder::CodebookEncoder(const std::vector<float>& levels)
+    : limits_(std::make_unique<Limits>()), lo_(levels.front()), hi_(levels.back()) {
+  fill_limits(levels, *limits_);
+  choose_vector_target();
+  kernel_ = HWY_DYNAMIC_DISPATCH(EncodeAll);
+}
+
+std::size_t CodebookEncoder::operator()(const float* x, std::size_t count, float scale,
+                                        std::size_t ahead, std::uint8_t* codes) const {
+  return kernel_(x, count, *limits_, {scale, lo_, hi_, ahead}, codes);
+}
+
+CodebookDecoder::CodebookDecoder(const std::vector<float>& levels, float scale)
+    : size_(levels.size()) {
+  std::ranges::fill(levels_, levels.back() * scale);
+  std::ranges::transform(levels, levels_, [&](float level) { return level * scale; });
+  choose_vector_target();
+  kernel_ = HWY_DYNAMIC_DISPATCH(DecodeAll);
+}
+
+void CodebookDecoder::operator()(const std::uint8_t* codes, std::size_t count, float* x) const {
+  kernel_(codes, count, levels_, size_, x);
+}
+
 void encode(const Codebook& codebook, std::span<const float> x, std::span<std::uint8_t> codes) {
   check(codebook, x.size(), codes.size());
-  const Limits limits = limits_of(codebook.levels);
-  choose_vector_target();
-  const auto kernel = limits.count <= kFewLimits ? HWY_DYNAMIC_DISPATCH(EncodeFew)
-                                                 : HWY_DYNAMIC_DISPATCH(EncodeMany);
+  const CodebookEncoder encoder(codebook.levels);
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    kernel(x.data() + begin, end - begin, limits, codes.data() + begin);
+    encoder(x.data() + begin, end - begin, 1, 0, codes.data() + begin);
   });
 }
 
 void decode(const Codebook& codebook, std::span<const std::uint8_t> codes, std::span<float> x) {
   check(codebook, x.size(), codes.size());
-  std::array<float, kMostLevels> levels;
-  levels.fill(codebook.levels.back());
-  std::ranges::copy(codebook.levels, levels.begin());
-  choose_vector_target();
-  const bool few = codebook.levels.size() <= kFewLimits + 1;
-  const auto kernel = few ? HWY_DYNAMIC_DISPATCH(DecodeFew) : HWY_DYNAMIC_DISPATCH(DecodeMany);
+  const CodebookDecoder decoder(codebook.levels, 1);
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    kernel(codes.data() + begin, end - begin, levels.data(), x.data() + begin);
+    decoder(codes.data() + begin, end - begin, x.data() + begin);
   });
 }
 

@@ -5,11 +5,41 @@
 namespace zeropoint {
 
 constexpr std::size_t kMostLevels = 256;
+constexpr std::size_t kFewLimits = 15;
 constexpr std::size_t kBuckets = 2048;
 
 struct Bucket {
   float limit;          ///< the first limit that is in no lower bucket
   std::uint32_t below;  ///< how many limits are in lower buckets
+};
+
+/// Numbers as words of 16 bits in the same order, x as x·factor + offset to nearest, so that twice
+/// as many are searched at once: the limits' words tell the code, but where a number's is a
+/// limit's.
+struct WordKeys {
+  bool usable = false;  ///< limits are far enough apart
+  float factor = 0, offset = 0;
+  static constexpr int kMost = 65534;           ///< of numbers; one more stands behind the limits
+  alignas(64) std::uint16_t keys[kMostLevels];  ///< of limits
+  /// The first bits of a code, up to five: its next one is whether a number's word is above
+  /// first[bit][value], where the value's lower bits are still 0.
+  alignas(64) std::uint16_t first[5][32];
+  /// The others as in a tree: after s bits with the value v, rest[2^s + v].
+  alignas(64) std::uint16_t rest[kMostLevels];
+  /// Where so many upper bits of words part the limits, each part holds few: `own`, ascending,
+  /// after `below` others. 0 where there would be too many.
+  int part_bits = 0;
+  int in_a_part = 0;  ///< at most
+  static constexpr int kMostPartBits = 8, kMostInAPart = 3;
+  alignas(64) std::uint16_t below[1 << kMostPartBits];
+  alignas(64) std::uint16_t own[kMostInAPart][1 << kMostPartBits];
+};
+
+/// What numbers are divided by before, and where they then are counted as clipped.
+struct CodebookScaling {
+  float scale = 1;
+  float lo, hi;
+  std::size_t ahead = 0;  ///< numbers that lie behind these and will be asked for next
 };
 
 /// The limits between a codebook's levels: a number's code is how many of them it is above.
@@ -20,6 +50,11 @@ struct Limits {
   float limits[kMostLevels + 1];
   float origin = 0, factor = 0;
   int in_a_bucket = 0;  ///< at most
+  /// To find a code bit by bit: after s bits with the value v, the next bit is whether a number is
+  /// above tree[2^s + v]. Of the 4 bits at least that the codes have.
+  int bits = 0;
+  float tree[kMostLevels];
+  WordKeys words;
   Bucket buckets[kBuckets];
 };
 

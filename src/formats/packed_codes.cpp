@@ -17,7 +17,9 @@
 
 #include "zeropoint/formats/packed_codes.hpp"
 
+#include "core/vector_target.hpp"
 #include "formats/bit_fields.hpp"
+#include "formats/packing.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
@@ -85,21 +87,237 @@ HWY_INLINE std::size_t UnpackIn(const std::uint8_t* bytes, std::size_t eights,
   return i;
 }
 
-// Eights of codes are whole lanes at these widths, and none at others.
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+// At other widths, eights of codes are put together within 16 bytes, which overlap in memory.
+constexpr std::size_t kBlock = 16;
+
+// Each 16 bytes of a vector, `stride` bytes apart.
+template <class DB, class V>
+HWY_INLINE void StoreBlocks(DB db, V v, std::size_t stride, std::uint8_t* to) {
+  if constexpr (hn::MaxLanes(DB()) == kBlock) {
+    hn::StoreU(v, db, to);
+  } else {
+    const hn::Half<DB> half;
+    constexpr std::size_t kBlocks = hn::MaxLanes(DB()) / kBlock / 2;
+    StoreBlocks(half, hn::LowerHalf(half, v), stride, to);
+    StoreBlocks(half, hn::UpperHalf(half, v), stride, to + kBlocks * stride);
+  }
+}
+template <class DB>
+HWY_INLINE hn::Vec<DB> LoadBlocks(DB db, std::size_t stride, const std::uint8_t* from) {
+  if constexpr (hn::MaxLanes(DB()) == kBlock) {
+    return hn::LoadU(db, from);
+  } else {
+    const hn::Half<DB> half;
+    constexpr std::size_t kBlocks = hn::MaxLanes(DB()) / kBlock / 2;
+    const auto low = LoadBlocks(half, stride, from);
+    return hn::Combine(db, LoadBlocks(half, stride, from + kBlocks * stride), low);
+  }
+}
+
+// The bytes of a block's two eights, one after the other, and back; 0x80: 0.
+template <int kBits>
+HWY_INLINE hn::Vec<hn::Repartition<std::uint8_t, D>> TogetherOrApart(bool together) {
+  const hn::Repartition<std::uint8_t, D> db;
+  alignas(kBlock) std::uint8_t from[kBlock];
+  for (int j = 0; j < static_cast<int>(kBlock); ++j) {
+    const int there = together ? (j < kBits       ? j
+                                  : j < 2 * kBits ? 8 + j - kBits
+                                                  : 0x80)
+                               : (j % 8 < kBits ? j / 8 * kBits + j % 8 : 0x80);
+    from[j] = static_cast<std::uint8_t>(there);
+  }
+  return hn::LoadDup128(db, from);
+}
+
+template <int kBits>
+HWY_INLINE std::size_t PackOdd(const std::uint8_t* codes, std::size_t eights, std::uint8_t* bytes) {
+  const D d;
+  const hn::Repartition<std::uint8_t, D> db;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto together = TogetherOrApart<kBits>(true);
+  constexpr std::size_t kWidth = kBits;
+  std::size_t i = 0;
+  // What the last block writes beyond its own bytes is still to come.
+  for (; i + lanes <= eights && (eights - i - lanes) * kWidth >= kBlock - 2 * kWidth; i += lanes) {
+    const auto word =
+        hn::And(hn::BitCast(d, hn::LoadU(db, codes + 8 * i)), hn::Set(d, lower_bits<kBits, 8>()));
+    const auto packed = hn::BitCast(db, Gather<kBits, 8>(word));
+    StoreBlocks(db, hn::TableLookupBytesOr0(packed, together), 2 * kWidth, bytes + i * kWidth);
+  }
+  return i;
+}
+
+template <int kBits>
+HWY_INLINE std::size_t UnpackOdd(const std::uint8_t* bytes, std::size_t eights,
+                                 std::uint8_t* codes) {
+  const D d;
+  const hn::Repartition<std::uint8_t, D> db;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto apart = TogetherOrApart<kBits>(false);
+  constexpr std::size_t kWidth = kBits;
+  std::size_t i = 0;
+  for (; i + lanes <= eights && (eights - i - lanes) * kWidth >= kBlock - 2 * kWidth; i += lanes) {
+    const auto packed = LoadBlocks(db, 2 * kWidth, bytes + i * kWidth);
+    const auto word = hn::BitCast(d, hn::TableLookupBytesOr0(packed, apart));
+    hn::StoreU(hn::BitCast(db, Scatter<kBits, 8>(word)), db, codes + 8 * i);
+  }
+  return i;
+}
+
+// Codes of 17 to 25 bits in words. Four of them are 16 bytes or less, and those of every other
+// block of a vector begin within a byte, if their bits are odd, 4 bits after its beginning.
+constexpr int kLeastWide = 17, kMostWide = 25;
+
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86  // others lack blocks, or shifts of their own a lane
+std::size_t PackWide(const std::uint32_t* codes, std::size_t count, int bits, std::uint8_t* bytes) {
+  const D d;
+  const hn::Repartition<std::uint8_t, D> db;
+  const hn::Repartition<std::uint32_t, D> dw;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  const auto width = static_cast<std::size_t>(bits);
+  const auto wide = static_cast<std::uint64_t>(bits);
+  const std::size_t to_odd = 4 * width / 8;
+  HWY_ALIGN std::uint64_t own_left[8], next_left[8], right[8], carried[8];
+  for (std::size_t lane = 0; lane < 8; ++lane) {
+    const std::uint64_t begin = lane % 4 < 2 ? 0 : 4 * wide % 8;
+    const bool lower = lane % 2 == 0;
+    constexpr std::uint64_t kNone = 64;  // shifts everything out
+    own_left[lane] = lower ? begin : kNone;
+    next_left[lane] = lower ? 2 * wide + begin : kNone;
+    right[lane] = lower ? kNone : 64 - 2 * wide - begin;
+    carried[lane] = lane % 4 == 2 && begin != 0 ? 0xF : 0;
+  }
+  const auto v_own = hn::Load(d, own_left), v_next = hn::Load(d, next_left),
+             v_right = hn::Load(d, right), v_carried = hn::Load(d, carried);
+  const std::uint64_t mask = (std::uint64_t{1} << wide) - 1;
+  const auto lower_mask = hn::Set(d, mask);
+  const auto upper_mask = hn::Set(d, mask << wide);
+  const std::size_t at_once = 2 * lanes;
+  // Where the even block's last half byte lies: of its upper lane, the bits from here on.
+  const int half_byte = static_cast<int>(8 * to_odd) - 64;
+  const std::size_t beyond = (at_once * width + 7) / 8 + kBlock;
+  for (; i + at_once <= count && (count - i) * width / 8 >= beyond; i += at_once) {
+    const auto two = hn::BitCast(d, hn::LoadU(dw, codes + i));
+    const auto pair =
+        hn::Or(hn::And(two, lower_mask), hn::And(hn::ShiftRightSame(two, 32 - bits), upper_mask));
+    const auto other = hn::Shuffle01(pair);
+    const auto four =
+        hn::Or(hn::Or(hn::Shl(pair, v_own), hn::Shl(other, v_next)), hn::Shr(pair, v_right));
+    const auto from_even = hn::And(
+        hn::ShiftRightSame(hn::Shuffle01(hn::SwapAdjacentBlocks(four)), half_byte), v_carried);
+    const auto packed = hn::BitCast(db, hn::Or(four, from_even));
+    std::uint8_t* const to = bytes + i * width / 8;
+    const auto two_blocks = [&](auto half_d, auto v, std::uint8_t* at) HWY_ATTR {
+      const hn::Half<decltype(half_d)> block;
+      hn::StoreU(hn::LowerHalf(block, v), block, at);
+      hn::StoreU(hn::UpperHalf(block, v), block, at + to_odd);
+    };
+    if constexpr (hn::MaxLanes(D()) == 8) {
+      const hn::Half<decltype(db)> half;
+      two_blocks(half, hn::LowerHalf(half, packed), to);
+      two_blocks(half, hn::UpperHalf(half, packed), to + width);
+    } else {
+      two_blocks(db, packed, to);
+    }
+  }
+  return i;
+}
+
+std::size_t UnpackWide(const std::uint8_t* bytes, std::size_t count, int bits,
+                       std::uint32_t* codes) {
+  const hn::ScalableTag<std::uint32_t> d;
+  const hn::Repartition<std::uint8_t, decltype(d)> db;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  const auto width = static_cast<std::size_t>(bits);
+  const std::size_t to_odd = 4 * width / 8;
+  HWY_ALIGN std::uint8_t from[HWY_MAX_BYTES];
+  HWY_ALIGN std::uint32_t down[HWY_MAX_BYTES / 4];
+  for (std::size_t code = 0; code < lanes; ++code) {
+    const std::size_t at = (code % 8 < 4 ? 0 : 4 * width % 8) + code % 4 * width;
+    down[code] = static_cast<std::uint32_t>(at % 8);
+    for (std::size_t byte = 0; byte < 4; ++byte) {
+      from[4 * code + byte] = static_cast<std::uint8_t>(at / 8 + byte);
+    }
+  }
+  const auto v_from = hn::Load(db, from);
+  const auto v_down = hn::Load(d, down);
+  const auto mask = hn::Set(d, (std::uint32_t{1} << bits) - 1);
+  const std::size_t beyond = (lanes * width + 7) / 8 + kBlock;
+  const auto two_blocks = [&](auto two_d, const std::uint8_t* at) HWY_ATTR {
+    const hn::Half<decltype(two_d)> block;
+    return hn::Combine(two_d, hn::LoadU(block, at + to_odd), hn::LoadU(block, at));
+  };
+  for (; i + lanes <= count && (count - i) * width / 8 >= beyond; i += lanes) {
+    const std::uint8_t* const at = bytes + i * width / 8;
+    const auto packed = [&] HWY_ATTR {
+      if constexpr (hn::MaxLanes(decltype(d)()) == 16) {
+        const hn::Half<decltype(db)> half;
+        return hn::Combine(db, two_blocks(half, at + width), two_blocks(half, at));
+      } else {
+        return two_blocks(db, at);
+      }
+    }();
+    const auto words = hn::BitCast(d, hn::TableLookupBytes(packed, v_from));
+    hn::StoreU(hn::And(hn::Shr(words, v_down), mask), d, codes + i);
+  }
+  return i;
+}
+#define ZEROPOINT_PACKS_WIDE 1
+#endif
+#endif
+
+// How many eights of codes went by vectors.
 std::size_t PackEights(const std::uint8_t* codes, std::size_t eights, int bits,
                        std::uint8_t* bytes) {
   if (hn::Lanes(D()) == 1) return 0;
   if (bits == 1) return PackIn<1, std::uint8_t>(codes, eights, bytes);
   if (bits == 2) return PackIn<2, std::uint16_t>(codes, eights, bytes);
-  return bits == 4 ? PackIn<4, std::uint32_t>(codes, eights, bytes) : 0;
+  if (bits == 4) return PackIn<4, std::uint32_t>(codes, eights, bytes);
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+  if (bits == 3) return PackOdd<3>(codes, eights, bytes);
+  if (bits == 5) return PackOdd<5>(codes, eights, bytes);
+  if (bits == 6) return PackOdd<6>(codes, eights, bytes);
+  if (bits == 7) return PackOdd<7>(codes, eights, bytes);
+#endif
+  return 0;
 }
 std::size_t UnpackEights(const std::uint8_t* bytes, std::size_t eights, int bits,
                          std::uint8_t* codes) {
   if (hn::Lanes(D()) == 1) return 0;
   if (bits == 1) return UnpackIn<1, std::uint8_t>(bytes, eights, codes);
   if (bits == 2) return UnpackIn<2, std::uint16_t>(bytes, eights, codes);
-  return bits == 4 ? UnpackIn<4, std::uint32_t>(bytes, eights, codes) : 0;
+  if (bits == 4) return UnpackIn<4, std::uint32_t>(bytes, eights, codes);
+#if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
+  if (bits == 3) return UnpackOdd<3>(bytes, eights, codes);
+  if (bits == 5) return UnpackOdd<5>(bytes, eights, codes);
+  if (bits == 6) return UnpackOdd<6>(bytes, eights, codes);
+  if (bits == 7) return UnpackOdd<7>(bytes, eights, codes);
+#endif
+  return 0;
 }
+
+// How many codes, a multiple of 8.
+std::size_t PackWords([[maybe_unused]] const std::uint32_t* codes,
+                      [[maybe_unused]] std::size_t count, [[maybe_unused]] int bits,
+                      [[maybe_unused]] std::uint8_t* bytes) {
+#if defined(ZEROPOINT_PACKS_WIDE)
+  if (bits >= kLeastWide && bits <= kMostWide) return PackWide(codes, count, bits, bytes);
+#endif
+  return 0;
+}
+std::size_t UnpackWords([[maybe_unused]] const std::uint8_t* bytes,
+                        [[maybe_unused]] std::size_t count, [[maybe_unused]] int bits,
+                        [[maybe_unused]] std::uint32_t* codes) {
+#if defined(ZEROPOINT_PACKS_WIDE)
+  if (bits >= kLeastWide && bits <= kMostWide) return UnpackWide(bytes, count, bits, codes);
+#endif
+  return 0;
+}
+
+#undef ZEROPOINT_PACKS_WIDE
 
 }  // namespace zeropoint::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -109,6 +327,8 @@ namespace zeropoint {
 
 HWY_EXPORT(PackEights);
 HWY_EXPORT(UnpackEights);
+HWY_EXPORT(PackWords);
+HWY_EXPORT(UnpackWords);
 
 namespace {
 
@@ -260,44 +480,55 @@ void with_width(int bits, const Body& body) {
   }
 }
 
+// Codes of up to 16 bits: eights, and what is left of them by way of an eight.
+template <class Code>
+void pack_narrow(const Code* codes, std::size_t count, int bits, std::uint8_t* bytes) {
+  with_width<8 * sizeof(Code)>(bits, [&](auto width) {
+    constexpr int kBits = width;
+    const std::size_t eights = count / 8;
+    pack_eights<kBits>(codes, eights, bytes);
+    if (count % 8 == 0) return;
+    std::uint8_t packed[16] = {};
+    Code rest[8] = {};
+    std::copy(codes + 8 * eights, codes + count, rest);
+    pack_eights<kBits>(rest, 1, packed);
+    std::copy_n(packed, packed_bytes(count % 8, kBits),
+                bytes + eights * static_cast<std::size_t>(kBits));
+  });
+}
+
+template <class Code>
+void unpack_narrow(const std::uint8_t* bytes, std::size_t count, int bits, Code* codes) {
+  with_width<8 * sizeof(Code)>(bits, [&](auto width) {
+    constexpr int kBits = width;
+    const std::size_t eights = count / 8;
+    unpack_eights<kBits>(bytes, eights, codes);
+    if (count % 8 == 0) return;
+    std::uint8_t packed[16] = {};
+    Code rest[8] = {};
+    std::copy_n(bytes + eights * static_cast<std::size_t>(kBits), packed_bytes(count % 8, kBits),
+                packed);
+    unpack_eights<kBits>(packed, 1, rest);
+    std::copy_n(rest, count % 8, codes + 8 * eights);
+  });
+}
+
+// Pieces of eights are whole bytes.
 template <class Code>
 void pack_all(std::span<const Code> codes, int bits, std::span<std::uint8_t> bytes) {
   check_pack<Code>(codes.size(), bits, bytes.size());
-  with_width<8 * sizeof(Code)>(bits, [&](auto width) {
-    constexpr int kBits = width;
-    constexpr auto kWidth = static_cast<std::size_t>(kBits);
-    parallel_for(codes.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-      const std::size_t eights = (end - begin) / 8;
-      pack_eights<kBits>(codes.data() + begin, eights, bytes.data() + begin / 8 * kWidth);
-      const std::size_t done = begin + 8 * eights;
-      if (done == end) return;
-      std::uint8_t packed[16] = {};
-      Code rest[8] = {};
-      std::copy(codes.begin() + static_cast<std::ptrdiff_t>(done),
-                codes.begin() + static_cast<std::ptrdiff_t>(end), rest);
-      pack_eights<kBits>(rest, 1, packed);
-      std::copy_n(packed, packed_bytes(end - done, kBits), bytes.data() + done / 8 * kWidth);
-    });
+  parallel_for(codes.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    pack_run(codes.data() + begin, end - begin, bits,
+             bytes.data() + begin / 8 * static_cast<std::size_t>(bits));
   });
 }
 
 template <class Code>
 void unpack_all(std::span<const std::uint8_t> bytes, int bits, std::span<Code> codes) {
   check_pack<Code>(codes.size(), bits, bytes.size());
-  with_width<8 * sizeof(Code)>(bits, [&](auto width) {
-    constexpr int kBits = width;
-    constexpr auto kWidth = static_cast<std::size_t>(kBits);
-    parallel_for(codes.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-      const std::size_t eights = (end - begin) / 8;
-      unpack_eights<kBits>(bytes.data() + begin / 8 * kWidth, eights, codes.data() + begin);
-      const std::size_t done = begin + 8 * eights;
-      if (done == end) return;
-      std::uint8_t packed[16] = {};
-      Code rest[8] = {};
-      std::copy_n(bytes.data() + done / 8 * kWidth, packed_bytes(end - done, kBits), packed);
-      unpack_eights<kBits>(packed, 1, rest);
-      std::copy_n(rest, end - done, codes.data() + done);
-    });
+  parallel_for(codes.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    unpack_run(bytes.data() + begin / 8 * static_cast<std::size_t>(bits), end - begin, bits,
+               codes.data() + begin);
   });
 }
 
@@ -313,31 +544,30 @@ std::size_t packed_bytes(std::size_t count, int bits) {
   return count / 8 * width + (count % 8 * width + 7) / 8;
 }
 
-void pack(std::span<const std::uint8_t> codes, int bits, std::span<std::uint8_t> bytes) {
-  pack_all(codes, bits, bytes);
+void pack_run(const std::uint8_t* codes, std::size_t count, int bits, std::uint8_t* bytes) {
+  pack_narrow(codes, count, bits, bytes);
+}
+void pack_run(const std::uint16_t* codes, std::size_t count, int bits, std::uint8_t* bytes) {
+  pack_narrow(codes, count, bits, bytes);
+}
+void unpack_run(const std::uint8_t* bytes, std::size_t count, int bits, std::uint8_t* codes) {
+  unpack_narrow(bytes, count, bits, codes);
+}
+void unpack_run(const std::uint8_t* bytes, std::size_t count, int bits, std::uint16_t* codes) {
+  unpack_narrow(bytes, count, bits, codes);
 }
 
-void pack(std::span<const std::uint16_t> codes, int bits, std::span<std::uint8_t> bytes) {
-  pack_all(codes, bits, bytes);
-}
-
-void unpack(std::span<const std::uint8_t> bytes, int bits, std::span<std::uint8_t> codes) {
-  unpack_all(bytes, bits, codes);
-}
-
-void unpack(std::span<const std::uint8_t> bytes, int bits, std::span<std::uint16_t> codes) {
-  unpack_all(bytes, bits, codes);
-}
-
-// Wider codes are few and far between: one after the other, a byte when it is full.
-void pack(std::span<const std::uint32_t> codes, int bits, std::span<std::uint8_t> bytes) {
-  check_pack<std::uint32_t>(codes.size(), bits, bytes.size());
+// Wider codes beside what vectors do: one after the other, a byte when it is full.
+void pack_run(const std::uint32_t* codes, std::size_t count, int bits, std::uint8_t* bytes) {
+  choose_vector_target();
+  const std::size_t done =
+      kIsLittle ? HWY_DYNAMIC_DISPATCH(PackWords)(codes, count, bits, bytes) : 0;
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
   std::uint64_t waiting = 0;
   int held = 0;
-  std::uint8_t* to = bytes.data();
-  for (const std::uint32_t code : codes) {
-    waiting |= (code & mask) << held;
+  std::uint8_t* to = bytes + done / 8 * static_cast<std::size_t>(bits);
+  for (std::size_t i = done; i < count; ++i) {
+    waiting |= (codes[i] & mask) << held;
     for (held += bits; held >= 8; held -= 8, waiting >>= 8) {
       *to++ = static_cast<std::uint8_t>(waiting);
     }
@@ -345,19 +575,33 @@ void pack(std::span<const std::uint32_t> codes, int bits, std::span<std::uint8_t
   if (held > 0) *to = static_cast<std::uint8_t>(waiting);
 }
 
-void unpack(std::span<const std::uint8_t> bytes, int bits, std::span<std::uint32_t> codes) {
-  check_pack<std::uint32_t>(codes.size(), bits, bytes.size());
+void unpack_run(const std::uint8_t* bytes, std::size_t count, int bits, std::uint32_t* codes) {
+  choose_vector_target();
+  const std::size_t done =
+      kIsLittle ? HWY_DYNAMIC_DISPATCH(UnpackWords)(bytes, count, bits, codes) : 0;
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
   std::uint64_t waiting = 0;
   int held = 0;
-  const std::uint8_t* from = bytes.data();
-  for (std::uint32_t& code : codes) {
+  const std::uint8_t* from = bytes + done / 8 * static_cast<std::size_t>(bits);
+  for (std::size_t i = done; i < count; ++i) {
     for (; held < bits; held += 8) waiting |= std::uint64_t{*from++} << held;
-    code = static_cast<std::uint32_t>(waiting & mask);
+    codes[i] = static_cast<std::uint32_t>(waiting & mask);
     waiting >>= bits;
     held -= bits;
   }
 }
+
+#define ZEROPOINT_FOR_CODE(Code)                                                      \
+  void pack(std::span<const Code> codes, int bits, std::span<std::uint8_t> bytes) {   \
+    pack_all(codes, bits, bytes);                                                     \
+  }                                                                                   \
+  void unpack(std::span<const std::uint8_t> bytes, int bits, std::span<Code> codes) { \
+    unpack_all(bytes, bits, codes);                                                   \
+  }
+ZEROPOINT_FOR_CODE(std::uint8_t)
+ZEROPOINT_FOR_CODE(std::uint16_t)
+ZEROPOINT_FOR_CODE(std::uint32_t)
+#undef ZEROPOINT_FOR_CODE
 
 }  // namespace zeropoint
 #endif

@@ -22,6 +22,7 @@
 #include "core/prefetch.hpp"
 #include "core/round_by-inl.hpp"
 #include "core/vector_target.hpp"
+#include "quantize/integer_coder.hpp"
 #include "quantize/step.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -47,22 +48,42 @@ struct Way {
   }
 };
 
-template <class Way, class Code>
-std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Step& step,
-                       Code* HWY_RESTRICT codes) {
+// Factor and zero point of the numbers from the i-th on: the same for all, or one for each.
+struct SameParams {
+  float factor, zero_point;
+  HWY_INLINE auto Factor(std::size_t) const { return hn::Set(hn::ScalableTag<float>(), factor); }
+  HWY_INLINE auto ZeroPoint(std::size_t) const {
+    return hn::Set(hn::ScalableTag<float>(), zero_point);
+  }
+  static constexpr bool kPerNumber = false;
+};
+struct EachParams {
+  const float* HWY_RESTRICT factors;
+  const float* HWY_RESTRICT zero_points;
+  HWY_INLINE auto Factor(std::size_t i) const {
+    return hn::LoadU(hn::ScalableTag<float>(), factors + i);
+  }
+  HWY_INLINE auto ZeroPoint(std::size_t i) const {
+    return hn::LoadU(hn::ScalableTag<float>(), zero_points + i);
+  }
+  static constexpr bool kPerNumber = true;
+};
+
+template <class Way, class Params, class Code>
+HWY_INLINE std::size_t QuantizeBy(const float* HWY_RESTRICT x, std::size_t count,
+                                  const Params& params, const Step& step,
+                                  Code* HWY_RESTRICT codes) {
   const hn::ScalableTag<float> d;
   const hn::Rebind<std::int32_t, decltype(d)> di;
   const hn::Rebind<Code, decltype(d)> dc;
   const std::size_t lanes = hn::Lanes(d);
-  const auto factor = hn::Set(d, Way::factor(step.scale));
-  const auto zero_point = hn::Set(d, step.zero_point);
   const auto lo = hn::Set(d, step.lo);
   const auto hi = hn::Set(d, step.hi);
   std::size_t clipped = 0;
   std::size_t i = 0;
   // Stores one vector of codes; the mask tells which of them were clipped.
-  const auto one_vector = [&](const float* from, Code* to) HWY_ATTR {
-    const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
+  const auto one_vector = [&](const float* from, std::size_t at, Code* to) HWY_ATTR {
+    const auto v = Way::rounded(d, hn::LoadU(d, from), params.Factor(at), params.ZeroPoint(at));
     const auto kept = hn::Min(hn::Max(v, lo), hi);
     hn::StoreU(hn::DemoteTo(dc, hn::ConvertTo(di, kept)), dc, to);
     return hn::Ne(v, kept);
@@ -74,20 +95,20 @@ std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Ste
   const hn::Repartition<std::uint8_t, decltype(d)> db;
   const auto to_bits = hn::Set(d, 0x1.8p23F);
   auto clipped_by_lane = hn::Zero(di);
-  const auto lower_bits = [&](const float* from) HWY_ATTR {
-    const auto v = Way::rounded(d, hn::LoadU(d, from), factor, zero_point);
+  const auto lower_bits = [&](std::size_t at) HWY_ATTR {
+    const auto v = Way::rounded(d, hn::LoadU(d, x + at), params.Factor(at), params.ZeroPoint(at));
     const auto kept = hn::Min(hn::Max(v, lo), hi);
     clipped_by_lane = CountIf(di, hn::RebindMask(di, hn::Ne(v, kept)), clipped_by_lane);
     return hn::BitCast(dh, hn::Add(kept, to_bits));
   };
-  const auto two_vectors = [&](const float* from) HWY_ATTR {
-    const auto first = lower_bits(from);
-    return hn::ConcatEven(dh, lower_bits(from + lanes), first);
+  const auto two_vectors = [&](std::size_t at) HWY_ATTR {
+    const auto first = lower_bits(at);
+    return hn::ConcatEven(dh, lower_bits(at + lanes), first);
   };
   for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    prefetch_ahead(x, i, 4 * lanes, count);
-    const auto first = two_vectors(x + i);
-    const auto second = two_vectors(x + i + 2 * lanes);
+    prefetch_ahead(x, i, 4 * lanes, count + step.ahead);
+    const auto first = two_vectors(i);
+    const auto second = two_vectors(i + 2 * lanes);
     if constexpr (sizeof(Code) == 1) {
       const auto both = hn::ConcatEven(db, hn::BitCast(db, second), hn::BitCast(db, first));
       hn::StoreU(both, db, reinterpret_cast<std::uint8_t*>(codes + i));
@@ -102,22 +123,43 @@ std::size_t QuantizeIn(const float* HWY_RESTRICT x, std::size_t count, const Ste
     clipped += static_cast<std::size_t>(counts[lane]);
 #endif
   for (; i + lanes <= count; i += lanes) {
-    clipped += hn::CountTrue(d, one_vector(x + i, codes + i));
+    clipped += hn::CountTrue(d, one_vector(x + i, i, codes + i));
   }
   if (i < count) {  // what is left goes through a padded vector
     HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)] = {};
     HWY_ALIGN Code result[HWY_MAX_BYTES / sizeof(float)];
     const std::size_t left = count - i;
     std::copy_n(x + i, left, rest);
-    const auto was_clipped = one_vector(rest, result);
+    const auto was_clipped = [&] HWY_ATTR {
+      if constexpr (Params::kPerNumber) {
+        HWY_ALIGN float factors[HWY_MAX_BYTES / sizeof(float)];
+        HWY_ALIGN float zero_points[HWY_MAX_BYTES / sizeof(float)] = {};
+        std::fill_n(factors, lanes, 1.0F);
+        std::copy_n(params.factors + i, left, factors);
+        std::copy_n(params.zero_points + i, left, zero_points);
+        const EachParams padded{factors, zero_points};
+        const auto v = Way::rounded(d, hn::Load(d, rest), padded.Factor(0), padded.ZeroPoint(0));
+        const auto kept = hn::Min(hn::Max(v, lo), hi);
+        hn::StoreU(hn::DemoteTo(dc, hn::ConvertTo(di, kept)), dc, result);
+        return hn::Ne(v, kept);
+      } else {
+        return one_vector(rest, 0, result);
+      }
+    }();
     clipped += hn::CountTrue(d, hn::And(was_clipped, hn::FirstN(d, left)));
     std::copy_n(result, left, codes + i);
   }
   return clipped;
 }
 
+template <class Way, class Code>
+std::size_t QuantizeIn(const float* x, std::size_t count, const Step& step, Code* codes) {
+  const SameParams params{Way::factor(step.scale), step.zero_point};
+  return QuantizeBy<Way>(x, count, params, step, codes);
+}
+
 template <Operation kOperation, ZeroPointOrder kOrder, class Code>
-std::size_t QuantizeBy(const float* x, std::size_t count, const Step& step, Code* codes) {
+std::size_t QuantizeWith(const float* x, std::size_t count, const Step& step, Code* codes) {
   switch (step.rounding) {
     case Rounding::half_even:
     case Rounding::stochastic:
@@ -140,11 +182,27 @@ std::size_t QuantizeAll(const float* x, std::size_t count, const Step& step, Cod
   using enum ZeroPointOrder;
   const bool before = step.order == before_rounding;
   if (step.operation == divide) {
-    return before ? QuantizeBy<divide, before_rounding>(x, count, step, codes)
-                  : QuantizeBy<divide, after_rounding>(x, count, step, codes);
+    return before ? QuantizeWith<divide, before_rounding>(x, count, step, codes)
+                  : QuantizeWith<divide, after_rounding>(x, count, step, codes);
   }
-  return before ? QuantizeBy<multiply, before_rounding>(x, count, step, codes)
-                : QuantizeBy<multiply, after_rounding>(x, count, step, codes);
+  return before ? QuantizeWith<multiply, before_rounding>(x, count, step, codes)
+                : QuantizeWith<multiply, after_rounding>(x, count, step, codes);
+}
+
+template <class Code>
+std::size_t QuantizeEachIn(const float* x, std::size_t count, const float* factors,
+                           const float* zero_points, const Step& step, Code* codes) {
+  using enum Operation;
+  using enum ZeroPointOrder;
+  constexpr auto kRule = Rounding::half_even;
+  const EachParams params{factors, zero_points};
+  const bool before = step.order == before_rounding;
+  if (step.operation == divide) {
+    return before ? QuantizeBy<Way<divide, before_rounding, kRule>>(x, count, params, step, codes)
+                  : QuantizeBy<Way<divide, after_rounding, kRule>>(x, count, params, step, codes);
+  }
+  return before ? QuantizeBy<Way<multiply, before_rounding, kRule>>(x, count, params, step, codes)
+                : QuantizeBy<Way<multiply, after_rounding, kRule>>(x, count, params, step, codes);
 }
 
 template <class Code>
@@ -174,13 +232,44 @@ void DequantizeAll(const Code* HWY_RESTRICT codes, std::size_t count, float scal
   for (; i < count; ++i) x[i] = dequantize(codes[i], {scale, zero_point});
 }
 
+// The difference of two floats that are integers up to 2^24 is rounded once, as the integer is.
+template <class Code>
+void DequantizeEachIn(const Code* HWY_RESTRICT codes, std::size_t count,
+                      const float* HWY_RESTRICT scales, const float* HWY_RESTRICT zero_points,
+                      float* HWY_RESTRICT x) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<std::int32_t, decltype(d)> di;
+  const hn::Rebind<Code, decltype(d)> dc;
+  const auto largest = hn::Set(d, std::numeric_limits<float>::max());
+  const auto smallest = hn::Neg(largest);
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto code = hn::ConvertTo(d, hn::PromoteTo(di, hn::LoadU(dc, codes + i)));
+    const auto real =
+        hn::Mul(hn::LoadU(d, scales + i), hn::Sub(code, hn::LoadU(d, zero_points + i)));
+    hn::StoreU(hn::Min(hn::Max(real, smallest), largest), d, x + i);
+  }
+  for (; i < count; ++i) {
+    x[i] = dequantize(codes[i], {scales[i], static_cast<std::int32_t>(zero_points[i])});
+  }
+}
+
 // One exported name for each code type: Highway's dispatch table takes plain functions.
 #define ZEROPOINT_FOR_CODE(Name, Code)                                                             \
   std::size_t Quantize##Name(const float* x, std::size_t count, const Step& step, Code* c) {       \
     return QuantizeAll(x, count, step, c);                                                         \
   }                                                                                                \
+  std::size_t QuantizeEach##Name(const float* x, std::size_t count, const float* factors,          \
+                                 const float* zero_points, const Step& step, Code* c) {            \
+    return QuantizeEachIn(x, count, factors, zero_points, step, c);                                \
+  }                                                                                                \
   void Dequantize##Name(const Code* c, std::size_t count, float scale, std::int32_t z, float* x) { \
     DequantizeAll(c, count, scale, z, x);                                                          \
+  }                                                                                                \
+  void DequantizeEach##Name(const Code* c, std::size_t count, const float* scales,                 \
+                            const float* zero_points, float* x) {                                  \
+    DequantizeEachIn(c, count, scales, zero_points, x);                                            \
   }
 ZEROPOINT_FOR_CODE(I8, std::int8_t)
 ZEROPOINT_FOR_CODE(U8, std::uint8_t)
@@ -195,34 +284,35 @@ HWY_AFTER_NAMESPACE();
 namespace zeropoint {
 
 HWY_EXPORT(QuantizeI8);
-HWY_EXPORT(QuantizeU8);
-HWY_EXPORT(QuantizeI16);
-HWY_EXPORT(QuantizeU16);
+HWY_EXPORT(QuantizeEachI8);
 HWY_EXPORT(DequantizeI8);
+HWY_EXPORT(DequantizeEachI8);
+HWY_EXPORT(QuantizeU8);
+HWY_EXPORT(QuantizeEachU8);
 HWY_EXPORT(DequantizeU8);
+HWY_EXPORT(DequantizeEachU8);
+HWY_EXPORT(QuantizeI16);
+HWY_EXPORT(QuantizeEachI16);
 HWY_EXPORT(DequantizeI16);
+HWY_EXPORT(DequantizeEachI16);
+HWY_EXPORT(QuantizeU16);
+HWY_EXPORT(QuantizeEachU16);
 HWY_EXPORT(DequantizeU16);
-
-namespace {
-
-constexpr std::size_t kGrain = 1 << 16;
+HWY_EXPORT(DequantizeEachU16);
 
 template <class Code>
-auto quantize_kernel() {
+IntegerCoder<Code> integer_coder() {
   choose_vector_target();
-  if constexpr (std::is_same_v<Code, std::int8_t>) return HWY_DYNAMIC_DISPATCH(QuantizeI8);
-  if constexpr (std::is_same_v<Code, std::uint8_t>) return HWY_DYNAMIC_DISPATCH(QuantizeU8);
-  if constexpr (std::is_same_v<Code, std::int16_t>) return HWY_DYNAMIC_DISPATCH(QuantizeI16);
-  if constexpr (std::is_same_v<Code, std::uint16_t>) return HWY_DYNAMIC_DISPATCH(QuantizeU16);
-}
-
-template <class Code>
-auto dequantize_kernel() {
-  choose_vector_target();
-  if constexpr (std::is_same_v<Code, std::int8_t>) return HWY_DYNAMIC_DISPATCH(DequantizeI8);
-  if constexpr (std::is_same_v<Code, std::uint8_t>) return HWY_DYNAMIC_DISPATCH(DequantizeU8);
-  if constexpr (std::is_same_v<Code, std::int16_t>) return HWY_DYNAMIC_DISPATCH(DequantizeI16);
-  if constexpr (std::is_same_v<Code, std::uint16_t>) return HWY_DYNAMIC_DISPATCH(DequantizeU16);
+#define ZEROPOINT_CODER(Name)                                                              \
+  return {                                                                                 \
+    HWY_DYNAMIC_DISPATCH(Quantize##Name), HWY_DYNAMIC_DISPATCH(QuantizeEach##Name),        \
+        HWY_DYNAMIC_DISPATCH(Dequantize##Name), HWY_DYNAMIC_DISPATCH(DequantizeEach##Name) \
+  }
+  if constexpr (std::is_same_v<Code, std::int8_t>) ZEROPOINT_CODER(I8);
+  if constexpr (std::is_same_v<Code, std::uint8_t>) ZEROPOINT_CODER(U8);
+  if constexpr (std::is_same_v<Code, std::int16_t>) ZEROPOINT_CODER(I16);
+  if constexpr (std::is_same_v<Code, std::uint16_t>) ZEROPOINT_CODER(U16);
+#undef ZEROPOINT_CODER
 }
 
 void check_params(QuantParams params) {
@@ -252,6 +342,10 @@ Step make_step(QuantParams params, const IntegerGrid& grid, const Convention& co
           convention.order,
           convention.rounding};
 }
+
+namespace {
+
+constexpr std::size_t kGrain = 1 << 16;
 
 struct FixedRule {
   Rounding rounding;
@@ -317,7 +411,7 @@ std::size_t quantize(std::span<const float> x, QuantParams params, const Integer
     });
     return clipped;
   }
-  const auto kernel = quantize_kernel<Code>();
+  const auto kernel = integer_coder<Code>().quantize;
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     clipped += kernel(x.data() + begin, end - begin, step, codes.data() + begin);
   });
@@ -340,13 +434,14 @@ template <class Code>
 void dequantize(std::span<const Code> codes, QuantParams params, std::span<float> x) {
   check_sizes(x.size(), codes.size());
   check_params(params);
-  const auto kernel = dequantize_kernel<Code>();
+  const auto kernel = integer_coder<Code>().dequantize;
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     kernel(codes.data() + begin, end - begin, params.scale, params.zero_point, x.data() + begin);
   });
 }
 
 #define ZEROPOINT_INSTANTIATE(Code)                                                            \
+  template IntegerCoder<Code> integer_coder<Code>();                                           \
   template std::size_t quantize<Code>(std::span<const float>, QuantParams, const IntegerGrid&, \
                                       const Convention&, std::span<Code>, Noise);              \
   template void dequantize<Code>(std::span<const Code>, QuantParams, std::span<float>);

@@ -12,6 +12,7 @@
 #include "zeropoint/quantize/elementwise.hpp"
 
 #include "quantize/storage.hpp"
+#include "quantize/stored_codes.hpp"
 #include "quantize/tile_walk.hpp"
 #include "quantize/transformed.hpp"
 
@@ -37,27 +38,6 @@ std::size_t rows_of(const CodeMatrix& codes) {
 }
 std::size_t cols_of(const CodeMatrix& codes) {
   return std::visit([](const auto& matrix) { return matrix.cols(); }, codes);
-}
-
-template <class Code>
-void decode_tile(const Format& format, const TensorParams& params, std::size_t tile,
-                 std::span<const Code> codes, std::span<float> x) {
-  const QuantParams& of_tile = params.tiles[tile];
-  if constexpr (sizeof(Code) <= 2) {
-    if (format.kind == FormatKind::integer) return dequantize<Code>(codes, of_tile, x);
-  }
-  if constexpr (std::is_unsigned_v<Code>) {
-    if (format.kind == FormatKind::floating) {
-      return decode<Code>(*format.floating, codes, x, of_tile.scale);
-    }
-  }
-  if constexpr (std::is_same_v<Code, std::uint8_t>) {
-    float table[256];  // what is past the end is the last level
-    for (std::size_t code = 0; code < 256; ++code) {
-      table[code] = params.levels[std::min(code, params.levels.size() - 1)] * of_tile.scale;
-    }
-    for (std::size_t i = 0; i < codes.size(); ++i) x[i] = table[codes[i]];
-  }
 }
 
 }  // namespace
@@ -207,21 +187,9 @@ Matrix<float> QTensor::decoded() const {
     decode_blocks(*format.block, bytes(), params_.tensor_scale, view);
     return x;
   }
-  const auto decode_all = [&]<class Code>(const Matrix<Code>& codes) {
-    // Where one scale serves all, so does one tile.
-    const Tiles tiles = params_.tiles.size() == 1 ? one_tile(rows(), cols()) : tiles_;
-    walk_tiles(tiles, codes.view(), x.view(),
-               [&](std::size_t tile, std::span<const Code> from, std::span<float> to) {
-                 decode_tile(format, params_, tile, from, to);
-               });
-  };
-  if (format.bits > 16) {
-    Matrix<std::uint32_t> words(rows(), cols());
-    unpack(bytes(), format.bits, words.values());
-    decode_all(words);
-  } else {
-    visit_codes(decode_all);
-  }
+  // Where one scale serves all, so does one tile.
+  decode_stored(format, params_.tiles.size() == 1 ? one_tile(rows(), cols()) : tiles_, params_,
+                bytes(), x);
   return x;
 }
 

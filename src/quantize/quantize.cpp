@@ -9,10 +9,13 @@
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/core/parallel.hpp"
 #include "zeropoint/formats/packed_codes.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 
 #include "quantize/storage.hpp"
+#include "quantize/stored_codes.hpp"
+#include "quantize/tile_extremes.hpp"
 #include "quantize/tile_params.hpp"
 #include "quantize/tile_walk.hpp"
 #include "quantize/transformed.hpp"
@@ -92,25 +95,33 @@ MatrixView<const float> as_tiled(MatrixView<const float> x, const Tiles& tiles) 
   return {x.data, tiles.rows, tiles.cols, static_cast<std::ptrdiff_t>(tiles.cols), 1};
 }
 
-// Codebooks are looked up in one go: numbers first go into the unit of their levels.
-std::size_t encode_by_codebook(MatrixView<const float> x, const Tiles& tiles,
-                               const TensorParams& params, Matrix<std::uint8_t>& codes) {
-  const Codebook codebook{"levels", "", params.levels};
-  Matrix<float> scaled(tiles.rows, tiles.cols);
-  std::atomic<std::size_t> clipped{0};
-  walk_tiles(tiles, x, scaled.view(),
-             [&](std::size_t tile, std::span<const float> from, std::span<float> to) {
-               const float scale = params.tiles[params.tiles.size() == 1 ? 0 : tile].scale;
-               std::size_t beyond = 0;
-               for (std::size_t i = 0; i < from.size(); ++i) {
-                 to[i] = from[i] / scale;
-                 beyond +=
-                     to[i] < codebook.levels.front() || to[i] > codebook.levels.back() ? 1 : 0;
-               }
-               clipped += beyond;
-             });
-  encode(codebook, std::as_const(scaled).values(), codes.values());
-  return clipped;
+// Numbers rounded at random have one each, counted tile after tile.
+StoredCodes encode_at_random(MatrixView<const float> x, const Scheme& scheme, std::uint64_t seed,
+                             const Tiles& tiles, const TensorParams& params) {
+  const int bits = scheme.format.bits;
+  if (bits > 16) {
+    Matrix<std::uint32_t> words(tiles.rows, tiles.cols);
+    const std::size_t clipped = encode_all(x, scheme, seed, tiles, params, words.view());
+    Matrix<std::uint8_t> packed(1, packed_bytes(words.size(), bits));
+    pack(std::as_const(words).values(), bits, packed.values());
+    return {std::move(packed), clipped, true};
+  }
+  CodeMatrix codes = codes_for(scheme.format, tiles.rows, tiles.cols);
+  const std::size_t clipped = std::visit(
+      [&](auto& matrix) { return encode_all(x, scheme, seed, tiles, params, matrix.view()); },
+      codes);
+  return {packed_for_storage(std::move(codes), bits), clipped, true};
+}
+
+// Throws InputError if a number is not finite. The scale is the same of both ends.
+float scale_of_tensor(const BlockFormat& format, MatrixView<const float> x, std::string_view what) {
+  if (x.rows == 0 || x.cols == 0 || !is_contiguous(x)) {
+    check_finite_view(x, what);
+    return tensor_scale(format, x);
+  }
+  const Range range = min_max_range({x.data, x.rows * x.cols}, what);
+  const float ends[] = {range.min, range.max};
+  return tensor_scale(format, {ends, 1, 2, 2, 1});
 }
 
 QTensor in_blocks(MatrixView<const float> x, const Scheme& scheme, const Tiles& tiles, Role role,
@@ -127,8 +138,7 @@ TensorParams find_transformed(MatrixView<const float> x, const Scheme& scheme, R
                               std::string_view what) {
   TensorParams params;
   if (scheme.format.kind == FormatKind::block) {
-    check_finite_view(x, what);
-    params.tensor_scale = tensor_scale(*scheme.format.block, x);
+    params.tensor_scale = scale_of_tensor(*scheme.format.block, x, what);
     return params;
   }
   const Tiles tiles = tiles_of(x, scheme, role);
@@ -147,8 +157,21 @@ TensorParams find_transformed(MatrixView<const float> x, const Scheme& scheme, R
   }
   check_not_empty(x, what);
   params.tiles.resize(tiles.count());
-  check_finite_view(x, what);  // here, since a tile would name its own index
   const auto view = as_tiled(x, tiles);
+  const bool by_extremes = scheme.range.kind == RangeKind::minmax ||
+                           scheme.range.kind == RangeKind::ema;  // of one batch
+  if (by_extremes && !is_in_rms(scheme.format) && tiles.count() > 1) {
+    const auto ranges = tile_extremes(tiles, view);
+    if (!ranges) check_finite_view(x, what);  // which throws
+    parallel_for(tiles.count(), std::size_t{1} << 14, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t tile = begin; tile < end; ++tile) {
+        params.tiles[tile] = params_of_range(scheme, (*ranges)[tile]);
+      }
+    });
+    return params;
+  }
+  // Here, since a tile would name its own index.
+  if (tiles.count() > 1 || !is_contiguous(x)) check_finite_view(x, what);
   for_tiles(tiles, [&](std::size_t tile) {
     const Gathered<float> values(tile_view(tiles, tile, view));
     params.tiles[tile] = params_of_values(scheme, values.values(), what);
@@ -156,45 +179,36 @@ TensorParams find_transformed(MatrixView<const float> x, const Scheme& scheme, R
   return params;
 }
 
-// After the scheme's transforms, if it has any.
+// After the scheme's transforms, if it has any. `is_checked`: all numbers are known to be finite.
 QTensor quantize_transformed(MatrixView<const float> x, const Scheme& scheme,
-                             const TensorParams& params, Role role, std::string_view what) {
+                             const TensorParams& params, Role role, std::string_view what,
+                             bool is_checked = false) {
   const Tiles tiles = tiles_of(x, scheme, role);
   if (scheme.format.kind == FormatKind::block) {
-    check_finite_view(x, what);
-    return in_blocks(x, scheme, tiles, role, params);
+    try {
+      return in_blocks(x, scheme, tiles, role, params);
+    } catch (const InputError&) {
+      check_finite_view(x, what);  // which names the first, if that was the reason
+      throw;
+    }
   }
   if (params.tiles.size() != 1 && params.tiles.size() != tiles.count()) {
     throw InputError(fmt::format("{}: expected one scale, or {}, one a tile; found {}", what,
                                  tiles.count(), params.tiles.size()));
   }
-  if (!scheme.unit_scale) check_finite_view(x, what);
+  const bool checks = !scheme.unit_scale && !is_checked;
   const auto view = as_tiled(x, tiles);
-  CodeMatrix stored;
-  std::size_t clipped = 0;
-  if (scheme.format.bits > 16) {
-    Matrix<std::uint32_t> words(tiles.rows, tiles.cols);
-    clipped = encode_all(view, scheme, noise_seed(scheme, role), tiles, params, words.view());
-    Matrix<std::uint8_t> packed(1, packed_bytes(words.size(), scheme.format.bits));
-    pack(std::as_const(words).values(), scheme.format.bits, packed.values());
-    stored = std::move(packed);
+  StoredCodes stored;
+  if (scheme.convention.rounding != Rounding::stochastic) {
+    stored = encode_stored(view, scheme, tiles, params, checks);
+    if (!stored.finite) check_finite_view(x, what);  // which throws
   } else {
-    CodeMatrix codes = codes_for(scheme.format, tiles.rows, tiles.cols);
-    clipped = scheme.format.kind == FormatKind::codebook
-                  ? encode_by_codebook(view, tiles, params, std::get<Matrix<std::uint8_t>>(codes))
-                  : std::visit(
-                        [&](auto& matrix) {
-                          return encode_all(view, scheme, noise_seed(scheme, role), tiles, params,
-                                            matrix.view());
-                        },
-                        codes);
-    stored = packed_for_storage(std::move(codes), scheme.format.bits);
+    if (checks) check_finite_view(x, what);
+    stored = encode_at_random(view, scheme, noise_seed(scheme, role), tiles, params);
   }
   const auto size = static_cast<double>(x.rows * x.cols);
-  return {scheme, role,
-          tiles,  std::move(stored),
-
-          params, size == 0 ? 0 : static_cast<double>(clipped) / size};
+  const double clipped = size == 0 ? 0 : static_cast<double>(stored.clipped) / size;
+  return {scheme, role, tiles, std::move(stored.codes), params, clipped};
 }
 
 void check_dynamic(const Scheme& scheme, std::string_view what) {
@@ -207,9 +221,18 @@ void check_dynamic(const Scheme& scheme, std::string_view what) {
 
 QTensor quantize_by_itself(MatrixView<const float> x, const Scheme& scheme, Role role,
                            std::string_view what, std::vector<float> smoothing = {}) {
-  TensorParams params = find_transformed(x, scheme, role, what);
+  TensorParams params;
+  bool is_checked = false;
+  if (scheme.format.kind == FormatKind::block) {  // which checks its numbers by itself
+    if (scheme.format.block->has_tensor_scale) {
+      params.tensor_scale = scale_of_tensor(*scheme.format.block, x, what);
+    }
+  } else {
+    params = find_transformed(x, scheme, role, what);
+    is_checked = !scheme.unit_scale;
+  }
   params.smoothing = std::move(smoothing);
-  return quantize_transformed(x, scheme, params, role, what);
+  return quantize_transformed(x, scheme, params, role, what, is_checked);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 #pragma once
+#include <cstddef>
+
 #include "zeropoint/quantize/convention.hpp"
 
 namespace zeropoint {
@@ -11,6 +13,7 @@ struct Step {
   Operation operation;
   ZeroPointOrder order;
   Rounding rounding;
+  std::size_t ahead = 0;  ///< numbers that lie behind these and will be asked for next
 };
 
 }  // namespace zeropoint

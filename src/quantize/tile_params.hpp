@@ -16,7 +16,10 @@ inline GridNeed grid_need(const Scheme& scheme) {
 /// so that its largest number is the range's largest magnitude.
 QuantParams params_of_range(const Scheme& scheme, Range range);
 
-/// The same for values at hand; not empty, all finite.
+/// True if its levels are measured in the root mean square, which no range tells.
+bool is_in_rms(const Format& format);
+
+/// The same for values at hand; not empty. Throws InputError if one is not finite.
 QuantParams params_of_values(const Scheme& scheme, std::span<const float> values,
                              std::string_view what);
 

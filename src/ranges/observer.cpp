@@ -61,6 +61,7 @@ Range estimate_range(const RangeEstimator& estimator, std::span<const float> val
   if (values.size() <= kFew) {  // themselves, since bins would cost more than they are worth
     std::vector<float> sorted(values.begin(), values.end());
     std::ranges::sort(sorted);
+    weighted.reserve(sorted.size());
     for (const float x : sorted) weighted.push_back({x, x, 1});
   } else {
     StreamStatistics statistics(StreamParts::bins);

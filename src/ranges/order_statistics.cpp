@@ -13,6 +13,7 @@
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/ranges/range.hpp"
 
+#include "ranges/extremes.hpp"
 #include "ranges/sample.hpp"
 #include "ranges/scan.hpp"
 
@@ -310,6 +311,7 @@ void select(std::span<const float> values, std::span<const Target> targets,
 }  // namespace
 
 void check_finite(std::span<const float> values, std::string_view what) {
+  if (values.empty() || find_extremes(values).finite) return;
   const auto finite = [](float x) {
     return (std::bit_cast<std::uint32_t>(x) & 0x7F800000U) != 0x7F800000U;
   };

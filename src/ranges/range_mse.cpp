@@ -1,7 +1,11 @@
 // The even grid of least mean squared error.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
+#include <functional>
 #include <limits>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -9,6 +13,8 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/ranges/observer.hpp"
+
+#include "ranges/grid_errors.hpp"
 
 namespace zeropoint {
 namespace {
@@ -31,32 +37,61 @@ class GridError {
  public:
   GridError(std::span<const Weighted> values, int levels) : levels_(levels), upto_(1) {
     values_.reserve(values.size());
+    counts_.reserve(values.size());
     upto_.reserve(values.size() + 1);
     for (const auto& bin : values) {
       const double x = bin.value();
       const auto n = static_cast<double>(bin.count);
       const Sums& last = upto_.back();
       values_.push_back(x);
+      counts_.push_back(n);
       upto_.push_back({last.count + n, last.sum + n * x, last.squares + n * x * x});
     }
   }
 
   double operator()(const Grid& grid) const {
-    const double first = -grid.below;
-    const double last = first + levels_ - 1;
-    const double low = nearest(values_.front() / grid.step, first, last);
-    const double high = nearest(values_.back() / grid.step, first, last);
-    // Looking for where a code's values end takes some ten times as long as a value.
-    if (static_cast<double>(values_.size()) < 10 * (high - low + 1)) return directly(grid);
     double error = 0;
-    for_codes(grid, low, high, [&](double code, const Sums& of) {
-      const double q = code * grid.step;
-      error += of.squares - q * (2 * of.sum - q * of.count);
-    });
-    return std::max(error, 0.0);
+    of_all({&grid, 1}, &error);
+    return error;
+  }
+
+  // Of many: those that are summed value by value, together.
+  void of_all(std::span<const Grid> grids, double* errors) const {
+    GridBatch batch;
+    std::size_t places[kGridsAtOnce];
+    std::size_t waiting = 0;
+    const auto sum = [&] {
+      for (std::size_t k = waiting; k < kGridsAtOnce; ++k) put(batch, k, grids[places[0]]);
+      double found[kGridsAtOnce];
+      sum_grid_errors(values_.data(), counts_.data(), values_.size(), batch, waiting, found);
+      for (std::size_t k = 0; k < waiting; ++k) errors[places[k]] = found[k];
+      waiting = 0;
+    };
+    for (std::size_t g = 0; g < grids.size(); ++g) {
+      if (!is_direct(grids[g])) {
+        errors[g] = by_codes(grids[g]);
+        continue;
+      }
+      put(batch, waiting, grids[g]);
+      places[waiting++] = g;
+      if (waiting == kGridsAtOnce) sum();
+    }
+    if (waiting > 0) sum();
+  }
+
+  // Looking for where a code's values end takes longer than a value, which shares its time with
+  // those of other grids.
+  bool is_direct(const Grid& grid) const {
+    constexpr double kValuesToACode = 40;
+    const auto count = static_cast<double>(values_.size());
+    if (count < kValuesToACode) return true;
+    const auto [low, high] = codes_of(grid);
+    return count < kValuesToACode * (high - low + 1);
   }
 
   std::size_t size() const { return values_.size(); }
+  double squares() const { return upto_.back().squares; }
+  std::pair<double, double> value(std::size_t i) const { return {values_[i], counts_[i]}; }
 
   /// The part of it that comes from values beyond the grid's ends.
   double clipped(const Grid& grid) const {
@@ -70,15 +105,23 @@ class GridError {
 
   /// The step that is best for the codes that values have with this one.
   double fitted_step(const Grid& grid) const {
-    const double first = -grid.below;
-    const double last = first + levels_ - 1;
     double product = 0;
     double squares = 0;
-    for_codes(grid, nearest(values_.front() / grid.step, first, last),
-              nearest(values_.back() / grid.step, first, last), [&](double code, const Sums& of) {
-                product += code * of.sum;
-                squares += code * code * of.count;
-              });
+    if (is_direct(grid)) {
+      const double inverse = 1 / grid.step;
+      const double first = -grid.below;
+      for (std::size_t i = 0; i < values_.size(); ++i) {
+        const double code = nearest(values_[i] * inverse, first, first + levels_ - 1);
+        product += code * counts_[i] * values_[i];
+        squares += code * code * counts_[i];
+      }
+    } else {
+      const auto [low, high] = codes_of(grid);
+      for_codes(grid, low, high, [&](double code, const Sums& of) {
+        product += code * of.sum;
+        squares += code * code * of.count;
+      });
+    }
     return squares > 0 && product > 0 ? product / squares : grid.step;
   }
 
@@ -112,22 +155,62 @@ class GridError {
     }
   }
 
-  double directly(const Grid& grid) const {
+  // Those that the values have.
+  std::pair<double, double> codes_of(const Grid& grid) const {
     const double first = -grid.below;
     const double last = first + levels_ - 1;
-    const double inverse = 1 / grid.step;
+    return {nearest(values_.front() / grid.step, first, last),
+            nearest(values_.back() / grid.step, first, last)};
+  }
+
+  double by_codes(const Grid& grid) const {
+    const auto [low, high] = codes_of(grid);
     double error = 0;
-    for (std::size_t i = 0; i < values_.size(); ++i) {
-      const double off = values_[i] - nearest(values_[i] * inverse, first, last) * grid.step;
-      error += (upto_[i + 1].count - upto_[i].count) * off * off;
-    }
-    return error;
+    for_codes(grid, low, high, [&](double code, const Sums& of) {
+      const double q = code * grid.step;
+      error += of.squares - q * (2 * of.sum - q * of.count);
+    });
+    return std::max(error, 0.0);
+  }
+
+  void put(GridBatch& batch, std::size_t at, const Grid& grid) const {
+    batch.inverse[at] = 1 / grid.step;
+    batch.step[at] = grid.step;
+    batch.first[at] = -grid.below;
+    batch.last[at] = batch.first[at] + levels_ - 1;
   }
 
   int levels_;
-  std::vector<double> values_;
+  std::vector<double> values_, counts_;
   std::vector<Sums> upto_;  ///< of the first so many
 };
+
+// Steps to an octave, of few values and of many.
+constexpr int kFine = 64, kCoarse = 8;
+
+// Up to here, the best grid of all is found.
+constexpr int kFewLevels = 16;
+constexpr std::size_t kExactly = 256;  // values
+
+// Powers of two, downwards from 1 by so many to an octave.
+template <int kPerOctave>
+const std::vector<double>& octaves() {
+  static const auto powers = [] {
+    std::vector<double> list;
+    for (int i = 0; i < kPerOctave * 64; ++i) {
+      list.push_back(std::exp2(-static_cast<double>(i) / kPerOctave));
+    }
+    return list;
+  }();
+  return powers;
+}
+
+// Factors by which a step is varied, up to so many octaves in so many steps.
+std::vector<double> powers_around(double octaves, int steps) {
+  std::vector<double> list;
+  for (int i = 1 - steps; i < steps; ++i) list.push_back(std::exp2(i * octaves / steps));
+  return list;
+}
 
 class Search {
  public:
@@ -138,48 +221,172 @@ class Search {
         half_(std::max((need.levels - 1) / 2, 1)),
         error_(values, need.levels) {}
 
-  Range operator()() const {
+  Range operator()() {
     const Range whole{low_, high_};
     if (low_ == high_) return whole;
     std::vector<Candidate> seen;
     Candidate best{{0, 0}, kUnknown};
     // Of an affine grid, a somewhat larger step may be wanted where 0 falls badly.
     const double top = grid_over(whole).step * (need_.symmetric ? 1 : std::exp2(0.25));
+    if (need_.levels <= kFewLevels && error_.size() <= kExactly) return range_if_better(exact(top));
     // The error of few values is rough all over.
     constexpr std::size_t kFew = 1024;
-    const int per_octave = error_.size() <= kFew ? 64 : 8;
-    for (int i = 0; i < per_octave * 64; ++i) {
-      const double step = top * std::exp2(-static_cast<double>(i) / per_octave);
-      const int z = least_clipping(step);
-      if (i > per_octave / 4 && error_.clipped({step, z}) >= best.error)
-        break;  // and more so from here on
-      seen.push_back(best_at(step, z, kUnknown));
-      if (seen.back().error < best.error) best = seen.back();
+    const bool is_fine = error_.size() <= kFew;
+    const int per_octave = is_fine ? kFine : kCoarse;
+    const std::vector<double>& powers = is_fine ? octaves<kFine>() : octaves<kCoarse>();
+    // Many steps at once where each has one zero point.
+    const std::size_t at_once = need_.symmetric ? kGridsAtOnce : 1;
+    std::vector<double> steps;
+    bool is_done = false;
+    for (std::size_t from = 0; from < powers.size() && !is_done; from += at_once) {
+      steps.clear();
+      for (std::size_t k = 0; k < at_once; ++k) steps.push_back(top * powers[from + k]);
+      const auto& found = best_of(steps, kUnknown);
+      // Clipping alone costs as much as the best found before, and more so from there on.
+      std::array<double, kGridsAtOnce> best_before{};
+      double least = best.error;
+      for (std::size_t k = 0; k < at_once; ++k) {
+        best_before[k] = least;
+        least = std::min(least, found[k].best.error);
+      }
+      const auto indices = std::views::iota(std::size_t{0}, at_once);
+      const auto is_before_end = [&](std::size_t k) {
+        return from + k <= static_cast<std::size_t>(per_octave / 4) ||
+               error_.clipped({steps[k], found[k].least_clipping}) < best_before[k];
+      };
+      const auto end =
+          is_before_end(at_once - 1)
+              ? at_once
+              : static_cast<std::size_t>(std::ranges::partition_point(indices, is_before_end) -
+                                         indices.begin());
+      is_done = end < at_once;
+      for (std::size_t k = 0; k < end; ++k) {
+        seen.push_back(found[k].best);
+        if (seen.back().error < best.error) best = seen.back();
+      }
     }
+    // Among many codes the error has ripples that are about as wide as one of them is of all.
+    const int parts = std::clamp(need_.levels / 2, 16, 128) * 8 / per_octave;
+    const double coarse = 1.0 / per_octave;
+    const std::vector<double> around[] = {powers_around(coarse, parts),
+                                          powers_around(coarse / parts, 8)};
     for (const auto& start : lowest(seen)) {
       Candidate here = start;
-      // Among many codes the error has ripples that are about as wide as one of them is of all.
-      const int parts = std::clamp(need_.levels / 2, 16, 128) * 8 / per_octave;
-      const double coarse = 1.0 / per_octave;
-      for (const auto& [octaves, steps] :
-           {std::pair{coarse, parts}, std::pair{coarse / parts, 8}}) {
-        const double around = here.grid.step;
-        for (int i = 1 - steps; i < steps; ++i) {
-          const double step = around * std::exp2(i * octaves / steps);
-          const auto found = best_at(step, least_clipping(step), here.error);
-          if (found.error < here.error) here = found;
+      for (const auto& factors : around) {
+        steps.clear();
+        for (const double factor : factors) steps.push_back(here.grid.step * factor);
+        for (const auto& found : best_of(steps, here.error)) {
+          if (found.best.error < here.error) here = found.best;
         }
       }
       here = fit(here);
       if (here.error < best.error) best = here;
     }
-    const Range found = range_of(best.grid);
+    return range_if_better(best.grid);
+  }
+
+ private:
+  Range range_if_better(const Grid& grid) const {
+    const Range whole{low_, high_};
+    const Range found = range_of(grid);
     const bool is_better = found.min < found.max && grid_over(found).step > 0 &&
                            error_(grid_over(found)) < error_(grid_over(whole));
     return is_better ? found : whole;
   }
 
- private:
+  // Of few values on few levels: as the step falls, the codes change where a value lies halfway
+  // between two of them, by 1. Codes q have the least error Σx² − P²/Q, P = Σqx and Q = Σq², with
+  // the step P/Q: the most of P²/Q over all those codes is the best there is.
+  Grid exact(double top) {
+    const double window = std::exp2(-0.5);
+    // Of few values, a grid that none reaches the end of may be the best.
+    double from = top * std::exp2(0.25);
+    const int first = need_.symmetric ? symmetric_below() : 0;
+    const int last = need_.symmetric ? symmetric_below() : need_.levels - 1;
+    const int most = std::max(last, need_.levels - 1 - first);
+    begin_crossings(from, most);
+    fits_.clear();
+    Fit best{0, 1, first};
+    const auto consider = [&](const Fit& fit) {
+      if (fit.product * fit.product * best.squares > best.product * best.product * fit.squares) {
+        best = fit;
+      }
+    };
+    for (int z = first; z <= last; ++z) {
+      Fit fit{0, 0, z};
+      for (const Value& value : members_) {
+        const double code = std::min(value.code, fit.most(value, need_.levels));
+        fit.product += code * value.weighted;
+        fit.squares += code * code * value.count;
+      }
+      consider(fit);
+      fits_.push_back(fit);
+    }
+    constexpr int kMostWindows = 128;
+    for (int w = 0; w < kMostWindows; ++w) {
+      from *= window;
+      find_crossings(from, most);
+      for (Fit& fit : fits_) {
+        for (const Crossing& crossing : crossings_) {
+          const Value& value = members_[crossing.value];
+          if (crossing.code >= fit.most(value, need_.levels)) continue;
+          fit.product += value.weighted;
+          fit.squares += (2 * crossing.code + 1) * value.count;
+          consider(fit);
+        }
+      }
+      const double error = error_.squares() - best.product * best.product / best.squares;
+      if (error_.clipped({from, least_clipping(from)}) >= error) break;  // and more so from here on
+    }
+    return {best.product / best.squares, best.below};
+  }
+
+  // A value's magnitude times its count, and its code on a grid without an end.
+  struct Value {
+    double magnitude, weighted, count;
+    int code;
+    bool is_negative;
+  };
+  struct Fit {
+    double product, squares;
+    int below;
+    int most(const Value& value, int levels) const {
+      return value.is_negative ? below : levels - 1 - below;
+    }
+  };
+  // The step at which a value's code becomes 1 more.
+  struct Crossing {
+    double step;
+    std::uint32_t value;
+    int code;
+  };
+
+  // Values with their codes at the step `from`.
+  void begin_crossings(double from, int most) {
+    members_.clear();
+    for (std::size_t i = 0; i < error_.size(); ++i) {
+      const auto [x, count] = error_.value(i);
+      const double magnitude = std::abs(x);
+      const double code = std::min(magnitude / from + 0.5, static_cast<double>(most));
+      members_.push_back({magnitude, magnitude * count, count, static_cast<int>(code), x < 0});
+    }
+  }
+
+  // Where their codes change until `to`, in this order.
+  void find_crossings(double to, int most) {
+    crossings_.clear();
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      Value& value = members_[i];
+      for (; value.code < most && (value.code + 0.5) * to < value.magnitude; ++value.code) {
+        crossings_.push_back(
+            {value.magnitude / (value.code + 0.5), static_cast<std::uint32_t>(i), value.code});
+      }
+    }
+    std::ranges::sort(crossings_, std::ranges::greater{}, &Crossing::step);
+  }
+
+  int symmetric_below() const { return need_.levels - 1 - half_; }
+
   // What is made of a range where it is used.
   Grid grid_over(const Range& range) const {
     if (need_.symmetric) {
@@ -201,7 +408,7 @@ class Search {
 
   // What is clipped is convex in z: where it begins to rise.
   int least_clipping(double step) const {
-    if (need_.symmetric) return need_.levels - 1 - half_;
+    if (need_.symmetric) return symmetric_below();
     int first = 0;
     int last = need_.levels - 1;
     while (first < last) {
@@ -215,23 +422,60 @@ class Search {
     return first;
   }
 
-  // Of the z around one, the best, unless none is better than `least`.
-  Candidate best_at(double step, int around, double least) const {
+  // Calls body(z) for those around one, the nearest first.
+  template <class Body>
+  void around(int z, const Body& body) const {
     const int reach = need_.symmetric ? 0 : need_.levels <= 16 ? need_.levels : 4;
-    Candidate best{{step, around}, kUnknown};
-    const auto look_at = [&](int z) {
-      if (z < 0 || z >= need_.levels) return;
-      const Grid grid{step, z};
+    const auto look_at = [&](int at) {
+      if (at >= 0 && at < need_.levels) body(at);
+    };
+    look_at(z);
+    for (int off = 1; off <= reach; ++off) {
+      look_at(z - off);
+      look_at(z + off);
+    }
+  }
+
+  // Of the z around one, the best, unless none is better than `least`.
+  Candidate best_at(double step, int z, double least) const {
+    Candidate best{{step, z}, kUnknown};
+    around(z, [&](int at) {
+      const Grid grid{step, at};
       if (error_.clipped(grid) >= std::min(least, best.error)) return;
       const double error = error_(grid);
       if (error < best.error) best = {grid, error};
-    };
-    look_at(around);
-    for (int off = 1; off <= reach; ++off) {
-      look_at(around - off);
-      look_at(around + off);
-    }
+    });
     return best;
+  }
+
+  // The same for many steps. Where errors are summed value by value, all are, together.
+  struct AtStep {
+    int least_clipping;
+    Candidate best;
+  };
+  const std::vector<AtStep>& best_of(const std::vector<double>& steps, double least) {
+    at_steps_.clear();
+    grids_.clear();
+    owners_.clear();
+    for (const double step : steps) {
+      const int z = least_clipping(step);
+      if (!error_.is_direct({step, z})) {
+        at_steps_.push_back({z, best_at(step, z, least)});
+        continue;
+      }
+      around(z, [&](int at) {
+        grids_.push_back({step, at});
+        owners_.push_back(at_steps_.size());
+      });
+      at_steps_.push_back({z, {{step, z}, kUnknown}});
+    }
+    errors_.resize(grids_.size());
+    error_.of_all(grids_, errors_.data());
+    for (std::size_t g = 0; g < grids_.size(); ++g) {
+      Candidate& best = at_steps_[owners_[g]].best;
+      if (errors_[g] < best.error) best = {grids_[g], errors_[g]};
+    }
+    return at_steps_;
   }
 
   // The best of those that are no worse than their neighbours.
@@ -264,6 +508,15 @@ class Search {
   float low_, high_;
   int half_;
   GridError error_;
+  // Of exact().
+  std::vector<Value> members_;
+  std::vector<Fit> fits_;
+  std::vector<Crossing> crossings_;
+  // Of best_of().
+  std::vector<AtStep> at_steps_;
+  std::vector<Grid> grids_;
+  std::vector<std::size_t> owners_;
+  std::vector<double> errors_;
 };
 
 }  // namespace

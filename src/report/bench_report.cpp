@@ -1,5 +1,7 @@
 #include "zeropoint/report/bench_report.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -92,10 +94,25 @@ Json spread_json(const Spread& s) {
 }
 Json optional(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
+std::string target_text(const BenchFormat& row) {
+  if (!row.target) return "";
+  const bool met = std::min(row.quantize_share, row.dequantize_share) >= *row.target;
+  return fmt::format("{:.0f} %: {}", 100 * *row.target, met ? "met" : "missed");
+}
+
 // The rows of a shape and thread count follow each other.
 bool begins_shape(const std::vector<BenchRow>& rows, std::size_t i) {
   return i == 0 || !(rows[i].shape == rows[i - 1].shape) || rows[i].threads != rows[i - 1].threads;
 }
+
+std::string scheme_text(const BenchFormat& row) {
+  return row.given ? row.scheme : row.scheme + ", found";
+}
+
+constexpr const char* kFormats =
+    "Quantizing to formats and back: bytes of float32 and of codes a second, and the share of a\n"
+    "copy's speed. Parameters are given, but where they are said to be found: there, finding them\n"
+    "is part of quantizing. Results lie in memory that was used before.";
 
 constexpr const char* kHow =
     "Each shape's contestants are called in turn, A B C … A B C …, short calls in batches, and "
@@ -136,6 +153,14 @@ std::string to_table(const BenchResult& result) {
     text += fmt::format("{:<20} {:>10} {:>9.1f} {:>8.2f}  {}, {}\n", row.name,
                         time_of(row.seconds.median), row.bytes * 1e-9, row.ratio, row.against,
                         on(row.threads));
+  }
+  text += fmt::format("\n{}\n{:<24} {:>6} {:>9} {:>6} {:>9} {:>6}  {}\n", kFormats, "format",
+                      "bits", "to, GB/s", "copy", "from", "copy", "target");
+  for (const auto& row : result.formats) {
+    text +=
+        fmt::format("{:<24} {:>6.4g} {:>9.1f} {:>6} {:>9.1f} {:>6}  {}\n", scheme_text(row),
+                    row.bits, row.quantize_bytes * 1e-9, percent(row.quantize_share),
+                    row.dequantize_bytes * 1e-9, percent(row.dequantize_share), target_text(row));
   }
   const auto slow = not_faster_than_fp32(result);
   text += slow.empty()
@@ -215,6 +240,21 @@ std::string to_json(const BenchResult& result) {
                                    {"bytes_per_second", row.bytes},
                                    {"ratio", row.ratio}});
   }
+  json["formats"] = Json::array();
+  for (const auto& row : result.formats) {
+    json["formats"].push_back({{"scheme", row.scheme},
+                               {"parameters", row.given ? "given" : "found"},
+                               {"bits", row.bits},
+                               {"count", row.count},
+                               {"threads", row.threads},
+                               {"quantize_seconds", spread_json(row.quantize_seconds)},
+                               {"quantize_bytes_per_second", row.quantize_bytes},
+                               {"quantize_of_copy", row.quantize_share},
+                               {"dequantize_seconds", spread_json(row.dequantize_seconds)},
+                               {"dequantize_bytes_per_second", row.dequantize_bytes},
+                               {"dequantize_of_copy", row.dequantize_share},
+                               {"target", optional(row.target)}});
+  }
   json["targets"] = Json::array();
   for (const auto& verdict : judge_targets(result)) {
     json["targets"].push_back({{"target", verdict.target},
@@ -280,6 +320,17 @@ std::string to_markdown(const BenchResult& result) {
     text += fmt::format("| {}, {} numbers | {} | {} | {:.1f} | {:.2f} | {} |\n", row.name,
                         row.count, row.threads, time_of(row.seconds.median), row.bytes * 1e-9,
                         row.ratio, row.against);
+  }
+  text += fmt::format("\n## Formats\n{}", kFormats);
+  if (!result.formats.empty()) text += " On " + on(result.formats.front().threads) + ".";
+  text +=
+      "\n\n| | bits | numbers | quantize, GB/s | of a copy | dequantize, GB/s | of a copy | target "
+      "|\n|---|---|---|---|---|---|---|---|\n";
+  for (const auto& row : result.formats) {
+    text +=
+        fmt::format("| {} | {:.4g} | {} | {:.1f} | {} | {:.1f} | {} | {} |\n", scheme_text(row),
+                    row.bits, row.count, row.quantize_bytes * 1e-9, percent(row.quantize_share),
+                    row.dequantize_bytes * 1e-9, percent(row.dequantize_share), target_text(row));
   }
   return text;
 }

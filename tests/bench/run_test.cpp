@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/formats/format.hpp"
 
 #include "bench/contestants.hpp"
+#include "bench/formats.hpp"
 #include "support/refusal.hpp"
 #include "support/threads.hpp"
 
@@ -87,6 +89,29 @@ TEST(Targets, AreMetOrMissedByTheirFigure) {
   EXPECT_EQ(verdicts[1].expected, 0.95);
   EXPECT_EQ(verdicts[1].found, 0.94);
   EXPECT_THAT(not_faster_than_fp32(result), ::testing::ElementsAre("999x1000x1000 on 1 thread"));
+}
+
+TEST(Targets, OfFormatsAreThoseOfTheirRows) {
+  BenchResult result;
+  BenchFormat row;
+  row.scheme = "e4m3";
+  row.quantize_share = 0.51;
+  row.dequantize_share = 0.49;
+  result.formats = {row};
+  EXPECT_TRUE(judge_targets(result).empty());  // none is asked for
+  result.formats[0].target = 0.5;
+  const auto verdicts = judge_targets(result);
+  ASSERT_EQ(verdicts.size(), 2U);
+  EXPECT_TRUE(verdicts[0].met);
+  EXPECT_FALSE(verdicts[1].met);
+}
+
+// Every format's codes are held against the definition, whatever its row is.
+TEST(BenchRun, EachFormatPassesItsCheck) {
+  std::vector<BenchFormat> rows;
+  EXPECT_NO_THROW(measure_formats(1, 0.01, true, rows));
+  EXPECT_GE(rows.size(), formats().size());
+  for (const auto& row : rows) EXPECT_FALSE(row.target) << row.scheme;
 }
 
 }  // namespace

@@ -262,11 +262,21 @@ TEST(Codebook, TiesGoToTheLowerLevel) {
   EXPECT_EQ(codes, (std::vector<std::uint8_t>{0, 1, 2, 3, 4}));
 }
 
-TEST(Codebook, CodesPastTheEndAreTheLastLevel) {
-  const std::vector<std::uint8_t> codes = {0, 1, 2, 3, 255};
-  std::vector<float> x(codes.size());
-  decode({"three", "", {-1, 0, 5}}, codes, x);
-  EXPECT_EQ(x, (std::vector<float>{-1, 0, 5, 5, 5}));
+TEST(Codebook, CodesAreTheirLevelsOnEveryTargetAndPastTheEndTheLast) {
+  for (const std::size_t size : {1, 2, 3, 15, 16, 17, 32, 33, 64, 65, 127, 128, 129, 255, 256}) {
+    Codebook codebook{"squares", "", {}};
+    for (std::size_t i = 0; i < size; ++i) codebook.levels.push_back(static_cast<float>(i * i));
+    std::vector<std::uint8_t> codes;
+    for (int i = 0; i < 1003; ++i) codes.push_back(static_cast<std::uint8_t>(i * 37));
+    testing::on_every_target([&] {
+      std::vector<float> x(codes.size() + 1, -1);
+      decode(codebook, codes, std::span(x).first(codes.size()));
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        ASSERT_EQ(x[i], codebook.levels[std::min<std::size_t>(codes[i], size - 1)]) << size;
+      }
+      ASSERT_EQ(x.back(), -1);
+    });
+  }
 }
 
 TEST(Codebook, Refusals) {

@@ -70,6 +70,60 @@ TEST(FloatCodes, EncodeAsNumberByNumberDoes) {
   }
 }
 
+// Finite numbers alone go another way than those among NaNs and infinities.
+TEST(FloatCodes, EncodeNextToEveryCodeAndTieOnEveryTarget) {
+  auto formats = sixteen_bits_at_most();
+  formats.push_back(float_format("tf32"));
+  for (const auto& format : formats) {
+    if (!format.has_sign()) continue;
+    SCOPED_TRACE(std::string(format.name));
+    std::vector<float> x;
+    const std::uint32_t stride = format.bits() > 16 ? 7 : format.bits() > 8 ? 3 : 1;
+    const auto add = [&](double value) {
+      const auto v = static_cast<float>(value);
+      for (const float near : {v, std::nextafter(v, 0.0F), std::nextafter(v, 4 * v)}) {
+        if (std::isfinite(near)) x.insert(x.end(), {near, -near});
+      }
+    };
+    for (std::uint32_t code = 0; code < format.largest_code(); code += stride) {
+      const double here = decode(format, code).value, next = decode(format, code + 1).value;
+      add(here);
+      add((here + next) / 2);
+    }
+    const double most = largest(format);
+    const double before = decode(format, format.largest_code() - 1).value;
+    for (const double steps : {0.0, 0.25, 0.5, 0.75, 1.0, 2.0}) add(most + steps * (most - before));
+    std::vector<std::uint32_t> expected(x.size());
+    std::size_t beyond = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      expected[i] = encode(format, x[i], Overflow::saturate);
+      // By special codes, what is beyond is told from what is not; if there are any.
+      if (format.has_nan()) {
+        const auto kind = decode(format, encode(format, x[i], Overflow::special)).kind;
+        beyond += kind == FloatClass::infinite || kind == FloatClass::nan ? 1 : 0;
+      }
+    }
+    testing::on_every_target([&] {
+      const auto check = [&]<class Code>(Code) {
+        std::vector<Code> codes(x.size());
+        const auto found = encode<Code>(format, x, codes, {.overflow = Overflow::saturate});
+        for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(codes[i], expected[i]) << x[i];
+        if (format.has_nan()) {
+          ASSERT_EQ(found, beyond);
+        }
+        std::vector<float> back(x.size());
+        decode<Code>(format, codes, back, 0.37F);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          ASSERT_EQ(back[i], static_cast<float>(decode(format, expected[i]).value) * 0.37F);
+        }
+      };
+      if (format.bits() <= 8) check(std::uint8_t{});
+      if (format.bits() <= 16) check(std::uint16_t{});
+      check(std::uint32_t{});
+    });
+  }
+}
+
 TEST(FloatCodes, CountWhatLiesBeyondTheLargest) {
   for (const auto& format : sixteen_bits_at_most()) {
     if (format.bias() >= 127) continue;

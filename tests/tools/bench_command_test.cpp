@@ -1,6 +1,11 @@
 // `zeropoint bench` at small shapes: what it prints and writes. Times decide nothing here.
+#include <set>
+#include <string>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+
+#include "zeropoint/formats/format.hpp"
 
 #include "support/command.hpp"
 
@@ -37,7 +42,15 @@ TEST_F(BenchCommand, WritesEachShapeAndContestantOnceAThreadCount) {
     }
   }
   EXPECT_EQ(own, 4U);  // two shapes, two thread counts; the third shape stands there twice
-  EXPECT_EQ(json["elementwise"].size(), 8U);
+  EXPECT_EQ(json["elementwise"].size(), 10U);
+  std::set<std::string> measured;
+  for (const auto& row : json["formats"]) {
+    EXPECT_GT(row["quantize_of_copy"], 0) << row;
+    EXPECT_GT(row["dequantize_of_copy"], 0) << row;
+    EXPECT_TRUE(row["target"].is_null());  // of few numbers
+    if (row["parameters"] == "given") measured.insert(row["scheme"]);
+  }
+  for (const auto& format : formats()) EXPECT_TRUE(measured.contains(format.name)) << format.name;
   EXPECT_TRUE(json["targets"].is_array());
 }
 
@@ -48,7 +61,7 @@ TEST_F(BenchCommand, PrintsATableAndWritesThePageOfFigures) {
   for (const auto& line : testing::lines_of(table)) EXPECT_LE(line.size(), 140U) << line;
   const auto page = testing::contents(in_folder("performance.md"));
   EXPECT_THAT(page, AllOf(HasSubstr("# Performance\n"), HasSubstr("## Where it loses"),
-                          HasSubstr("**3x5x7**, 1 thread")));
+                          HasSubstr("## Formats"), HasSubstr("**3x5x7**, 1 thread")));
 }
 
 TEST_F(BenchCommand, RunsTheKernelThatIsAskedFor) {

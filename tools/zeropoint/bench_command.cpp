@@ -48,7 +48,7 @@ BenchSpec spec_of(const BenchOptions& options) {
   } else if (threads() > 1) {
     spec.threads.push_back(threads());
   }
-  spec.seconds = options.quick ? 4 : 60;
+  spec.seconds = options.quick ? 6 : 90;
   if (!options.seconds.empty()) {
     spec.seconds = read_real(options.seconds, "--seconds");
     if (!(spec.seconds > 0 && spec.seconds <= 86'400)) {
@@ -95,7 +95,7 @@ void add_bench_command(CLI::App& app) {
       ->check(given())
       ->type_name("N,...");
   text("--kernel", options->kernel, "NAME", "The kernel (the fastest that is supported)");
-  text("--seconds", options->seconds, "S", "Seconds of timing, about (60)");
+  text("--seconds", options->seconds, "S", "Seconds of timing, about (90)");
   verb->add_flag("--quick", options->quick, "A few shapes, a few seconds");
   text("--json", options->json, "FILE", "As JSON; - is standard output, alone");
   text("--markdown", options->markdown, "FILE", "As docs/performance.md; - is standard output");

@@ -97,10 +97,24 @@ struct BenchElementwise {
   double ratio = 0;  ///< how many times as fast as `against`
 };
 
+/// Quantizing to a format and back, beside a copy of as many bytes: those of the numbers in float32
+/// and those of the codes.
+struct BenchFormat {
+  std::string scheme;  ///< "e4m3", "int4:sym:group=32"
+  bool given = true;   ///< its parameters are, so that encoding alone is timed; else they are found
+  double bits = 0;     ///< a value's, as stored
+  std::size_t count = 0;
+  int threads = 1;
+  Spread quantize_seconds, dequantize_seconds;
+  double quantize_bytes = 0, dequantize_bytes = 0;  ///< read and written a second
+  double quantize_share = 0, dequantize_share = 0;  ///< of the speed of a copy
+  std::optional<double> target;                     ///< of both shares; none of few numbers
+};
+
 struct BenchSpec {
   std::vector<BenchShape> shapes;
   std::vector<int> threads = {1};
-  double seconds = 60;  ///< for all timing together, about
+  double seconds = 90;  ///< for all timing together, about
   bool quick = false;   ///< smaller tensors, fewer turns
 };
 
@@ -108,6 +122,7 @@ struct BenchResult {
   BenchMachine machine;
   std::vector<BenchRow> products;
   std::vector<BenchElementwise> elementwise;
+  std::vector<BenchFormat> formats;  ///< on the first number of threads
   double seconds = 0;
 };
 
