@@ -47,5 +47,6 @@
 #include "zeropoint/study/store.hpp"
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
+#include "zeropoint/theory/limits.hpp"
 #include "zeropoint/theory/moments.hpp"
 #include "zeropoint/theory/product_error.hpp"

@@ -98,10 +98,10 @@ struct LimitCheck {
   double standard_error;  ///< of it
   double z;               ///< (measured − computed) / standard error
 };
-/// With at least `samples` entries of the counter generator. Nothing for bounds, and where steps are
-/// so small that float32 does not hold what they leave. With one scale for all, the standard error
-/// is the distribution's; otherwise the sample's own, which is too small where entries matter that
-/// are so rare that the sample has hardly any.
+/// With at least `samples` entries of the counter generator. Nothing for bounds, and where steps
+/// are so small that float32 does not hold what they leave. With one scale for all, the standard
+/// error is the distribution's; otherwise the sample's own, which is too small where entries matter
+/// that are so rare that the sample has hardly any.
 std::optional<LimitCheck> check_limit(const Distribution& distribution, const LimitRow& row,
                                       std::size_t samples, std::uint64_t seed);
 
