@@ -48,6 +48,7 @@
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/channel_error.hpp"
 #include "zeropoint/theory/distribution.hpp"
+#include "zeropoint/theory/limits.hpp"
 #include "zeropoint/theory/moments.hpp"
 #include "zeropoint/theory/product_error.hpp"
 #include "zeropoint/transforms/hadamard.hpp"

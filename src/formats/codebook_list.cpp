@@ -51,31 +51,36 @@ double tail_quantile(const Density& density, double p) {
   return low;
 }
 
-// Of the upper half of the levels.
-CellMeans cells_of(const Density& density, const std::vector<double>& levels) {
+CellMeans cells_of(const DensityFunctions& of, const std::vector<double>& levels) {
   const std::size_t count = levels.size();
   CellMeans cells{levels, std::vector<double>(count), std::vector<double>(count, 1),
                   std::vector<double>(count)};
-  double from = 0;
+  double from = of.from;
+  double tail = of.tail(from);
+  double tail_mean = of.tail_mean(from);
   for (std::size_t k = 0; k < count; ++k) {
     const bool is_last = k + 1 == count;
     const double to =
         is_last ? std::numeric_limits<double>::infinity() : (levels[k] + levels[k + 1]) / 2;
-    const double mass = density.tail(from) - density.tail(to);
-    const double mean = (density.tail_mean(from) - density.tail_mean(to)) / mass;
+    const double tail_to = of.tail(to);
+    const double tail_mean_to = of.tail_mean(to);
+    const double mass = tail - tail_to;
+    const double mean = (tail_mean - tail_mean_to) / mass;
     cells.off[k] -= mean;
     // Each end of a cell lies halfway between levels: it moves half as far as either.
     if (k > 0) {
-      const double slope = density.density(from) * (mean - from) / mass / 2;
+      const double slope = of.density(from) * (mean - from) / mass / 2;
       cells.below[k] = -slope;
       cells.own[k] -= slope;
     }
     if (!is_last) {
-      const double slope = density.density(to) * (to - mean) / mass / 2;
+      const double slope = of.density(to) * (to - mean) / mass / 2;
       cells.above[k] = -slope;
       cells.own[k] -= slope;
     }
     from = to;
+    tail = tail_to;
+    tail_mean = tail_mean_to;
   }
   return cells;
 }
@@ -88,24 +93,7 @@ std::vector<double> upper_levels(const Density& density, std::size_t count) {
     const double p = (static_cast<double>(count - k) - 0.5) / (2 * static_cast<double>(count));
     levels[k] = density.spread * tail_quantile(density, p);
   }
-  for (int round = 0; round < 60; ++round) {
-    const std::vector<double> step = newton_step(cells_of(density, levels));
-    double factor = 1;
-    std::vector<double> next(count);
-    for (;;) {
-      for (std::size_t k = 0; k < count; ++k) next[k] = levels[k] - factor * step[k];
-      const bool ascends = next[0] > 0 && std::ranges::is_sorted(next);
-      if (ascends || factor < 1e-6) break;
-      factor /= 2;
-    }
-    double largest = 0;
-    for (std::size_t k = 0; k < count; ++k) {
-      largest = std::max(largest, std::abs(next[k] - levels[k]));
-    }
-    levels = next;
-    if (largest < 1e-14) break;
-  }
-  return levels;
+  return lloyd_max_levels({density.density, density.tail, density.tail_mean, 0}, levels);
 }
 
 }  // namespace
@@ -122,6 +110,28 @@ std::vector<double> newton_step(CellMeans cells) {
     cells.off[k] /= cells.own[k];
   }
   return cells.off;
+}
+
+std::vector<double> lloyd_max_levels(const DensityFunctions& density, std::vector<double> levels) {
+  const std::size_t count = levels.size();
+  for (int round = 0; round < 60; ++round) {
+    const std::vector<double> step = newton_step(cells_of(density, levels));
+    double factor = 1;
+    std::vector<double> next(count);
+    for (;;) {
+      for (std::size_t k = 0; k < count; ++k) next[k] = levels[k] - factor * step[k];
+      const bool ascends = next[0] > density.from && std::ranges::is_sorted(next);
+      if (ascends || factor < 1e-6) break;
+      factor /= 2;
+    }
+    double largest = 0;
+    for (std::size_t k = 0; k < count; ++k) {
+      largest = std::max(largest, std::abs(next[k] - levels[k]));
+    }
+    levels = next;
+    if (largest < 1e-14) break;
+  }
+  return levels;
 }
 
 const Codebook& nf4() {

@@ -15,6 +15,10 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+// In double throughout: as good as needed, and several times faster than by way of long double.
+using Plain = boost::math::students_t_distribution<
+    double, boost::math::policies::policy<boost::math::policies::promote_double<false>>>;
+
 class Student final : public Distribution {
  public:
   explicit Student(double nu)
@@ -83,7 +87,7 @@ class Student final : public Distribution {
   static constexpr double kFar = 1e75;  // whose fourth power is a number
 
   double nu_, scale_;
-  boost::math::students_t plain_;
+  Plain plain_;
 };
 
 std::unique_ptr<const Distribution> make(std::string_view argument) {

@@ -29,6 +29,11 @@ std::span<const UnitNode> unit_interval() {
   return list;
 }
 
+std::span<const UnitNode> coarse_unit_interval() {
+  static const auto list = nodes(1.0 / 11);
+  return list;
+}
+
 std::span<const UnitNode> fine_unit_interval() {
   static const auto list = nodes(1.0 / 64);
   return list;

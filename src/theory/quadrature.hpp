@@ -13,6 +13,8 @@ struct UnitNode {
 /// Takahasi and Mori's tanh rule with double exponential ends, which integrands that are infinite
 /// at either end do not spoil. Good to 1e-12 for what is smooth between them.
 std::span<const UnitNode> unit_interval();
+/// The same with fewer, good to 1e-8: for integrals over two.
+std::span<const UnitNode> coarse_unit_interval();
 /// The same with four times as many nodes, for integrands with many small steps.
 std::span<const UnitNode> fine_unit_interval();
 

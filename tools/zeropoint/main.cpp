@@ -110,6 +110,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("zeropoint ") + zeropoint::version());
   app.require_subcommand(0, 1);
   add_study_command(app);
+  add_limits_command(app);
   add_bits_command(app);
   add_formats_command(app);
   add_schemes_command(app);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,18 @@ const Density& density(std::string_view name);
 /// mean of its cell, and cells meet halfway between levels (Lloyd 1957; Max, IRE Trans. Inf. Theory
 /// IT-6, 1960). Solved by Newton's method in double. Named "lloyd4-normal".
 Codebook lloyd_max(const Density& density, int bits);
+
+/// What that quantizer needs to know of any density.
+struct DensityFunctions {
+  std::function<double(double x)> density;
+  std::function<double(double x)> tail;       ///< P(X > x)
+  std::function<double(double x)> tail_mean;  ///< E[X; X > x]
+  double from;  ///< where the lowest cell begins: 0, of the upper half of an even density; −∞
+};
+
+/// Its levels, from those given on, which ascend: where Newton's method leads, each step shortened
+/// until levels ascend.
+std::vector<double> lloyd_max_levels(const DensityFunctions& density, std::vector<double> levels);
 
 /// The same for data: a local optimum, where each level is the mean of the numbers nearest to it,
 /// or what 300 rounds from a compander's levels lead to. Where there are no more distinct numbers
