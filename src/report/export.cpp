@@ -62,6 +62,15 @@ ordered_json flat(const ordered_json& row) {
     result[std::string("published_") + name] =
         published.is_null() ? ordered_json() : published.at(name);
   }
+  if (result.contains("gap")) {
+    const ordered_json gap = result.at("gap");
+    result.erase("gap");
+    for (const auto& [of, each] : gap.items()) {
+      for (const auto& [unit, value] : each.items()) {
+        result[fmt::format("gap_{}_{}", of, unit)] = value;
+      }
+    }
+  }
   if (result.contains("ledger")) {
     const ordered_json ledger = result.at("ledger");
     result.erase("ledger");

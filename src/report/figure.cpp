@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "zeropoint/quantize/scheme.hpp"
+#include "zeropoint/study/study.hpp"
 
 #include "report/html.hpp"
 
@@ -22,6 +23,20 @@ std::string size_of(const StudyRow& row) {
 
 std::string data_and_size(const StudyRow& row) {
   return fmt::format("{}, size {}", row.distribution, size_of(row));
+}
+
+std::string inside_word(const StudyRow& row) {
+  const auto outside = row.outside_interval();
+  if (!outside) return "";
+  return *outside ? "no" : "yes";
+}
+
+std::string intervals_caption(const std::vector<StudyRow>& rows) {
+  const auto count = count_intervals(rows);
+  if (count.rows == 0) return "";
+  return fmt::format(
+      "{} of {} measurements are outside the interval in which 95 % of such are expected.",
+      count.outside, count.rows);
 }
 
 std::string row_name(const StudyRow& row) {

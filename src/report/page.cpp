@@ -18,6 +18,7 @@
 #include "report/html.hpp"
 #include "report/page_accumulators.hpp"
 #include "report/page_ledger.hpp"
+#include "report/page_limits.hpp"
 #include "report/page_schemes.hpp"
 #include "report/page_tables.hpp"
 
@@ -67,11 +68,12 @@ std::string file_name(std::string_view path) {
   return std::string(slash == path.npos ? path : path.substr(slash + 1));
 }
 
-/// Why a run answers none of the claims; empty if it is one that can.
+/// Why a run does not answer the claims; empty if it is one that can.
 std::string_view no_claims(const std::vector<StudyRow>& rows) {
   if (page::has_schemes(rows)) {
     return "<p class=\"note\">The report’s claims are about its own experiment, whose product is "
-           "quantized once more; this run compares schemes, and answers none of them.</p>";
+           "quantized once more. This run compares schemes: it answers those that are about "
+           "coverage alone, where its schemes differ in it.</p>";
   }
   if (page::has_accumulators(rows)) {
     return "<p class=\"note\">The report’s claims are about exact sums; this run compares "
@@ -206,17 +208,23 @@ std::string witnesses(const ClaimVerdict& claim, const std::vector<StudyRow>& ro
       side("For", "for", supporting, rows));
 }
 
-std::string claims_html(const std::vector<ClaimVerdict>& claims,
-                        const std::vector<StudyRow>& rows) {
+/// The figure that shows what a claim is about: its number, by the claim's.
+using FigureOf = std::map<int, int>;
+
+std::string claims_html(const std::vector<ClaimVerdict>& claims, const std::vector<StudyRow>& rows,
+                        const FigureOf& figure_of) {
   std::string out = "<ol class=\"claims\">\n";
   for (const ClaimVerdict& claim : claims) {
     out += fmt::format(
         "<li id=\"claim-{0}\" class=\"claim\">\n"
         "<p class=\"verdict\"><span class=\"claim-number\">Claim {0}</span> {1}</p>\n"
         "<div class=\"claim-body\">\n<h3>{2}</h3>\n<p class=\"evidence\">{3}</p>\n"
-        "<p class=\"rule\"><b>Rule</b> {4}</p>\n{5}</div>\n</li>\n",
+        "<p class=\"rule\"><b>Rule</b> {4}{6}</p>\n{5}</div>\n</li>\n",
         claim.number, badge_html(claim.verdict), escape(claim.claim), escape(claim.evidence),
-        escape(claim.test), witnesses(claim, rows));
+        escape(claim.test), witnesses(claim, rows),
+        figure_of.contains(claim.number)
+            ? fmt::format(" <a href=\"#figure-{0}\">Figure {0}</a>", figure_of.at(claim.number))
+            : "");
   }
   return out + "</ol>\n";
 }
@@ -322,10 +330,25 @@ std::string to_page(const Run& run) {
   const std::string_view no_claim = no_claims(rows);
   const bool is_plain = no_claim.empty();
   int number = 1;
-  std::string figures = of_schemes                     ? page::scheme_figures(rows, number)
-                        : page::has_accumulators(rows) ? page::accumulator_figures(rows, number)
-                                                       : figures_html(rows, number);
+  std::string figures;
+  FigureOf figure_of;
+  if (of_schemes) {
+    figures = page::scheme_figures(rows, number) + page::limit_figures(rows, number);
+    const int first = number;
+    figures += page::coverage_figures(rows, number);
+    if (number > first) figure_of[3] = first;
+  } else if (page::has_accumulators(rows)) {
+    figures = page::accumulator_figures(rows, number);
+  } else {
+    figures = figures_html(rows, number);
+    if (number > 1) figure_of = {{1, 1}, {2, 2}, {3, 2}, {4, 3}};
+  }
   figures += page::ledger_figures(rows, number);
+  std::vector<ClaimVerdict> answered = claims;
+  if (!is_plain) {
+    std::erase_if(answered,
+                  [](const ClaimVerdict& claim) { return claim.verdict == Verdict::not_tested; });
+  }
   return fill(join(embedded::page_html()),
               {{"version", escape(run.version)},
                {"title", escape(heading(run.spec)) + " – zeropoint"},
@@ -335,7 +358,7 @@ std::string to_page(const Run& run) {
                {"banner", banner(run)},
                {"facts", facts(run)},
                {"tally", is_plain ? tally(claims) : std::string(no_claim)},
-               {"claims", is_plain ? claims_html(claims, rows) : ""},
+               {"claims", answered.empty() ? "" : claims_html(answered, rows, figure_of)},
                {"figures", std::move(figures)},
                {"tables", of_schemes ? page::scheme_tables(rows) : page::tables(rows)},
                {"settings", page::settings(run.spec, rows)},

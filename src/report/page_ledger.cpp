@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "zeropoint/quantize/scheme.hpp"
+#include "zeropoint/study/study.hpp"
 
 #include "report/figure.hpp"
 #include "report/plot.hpp"
@@ -26,7 +27,7 @@ struct Group {
 std::vector<Group> groups_of(const std::vector<StudyRow>& rows) {
   std::vector<Group> groups;
   for (const auto& row : rows) {
-    if (!row.ledger) continue;
+    if (!row.ledger || tried_cover(row)) continue;
     const auto title = data_and_size(row);
     auto found = std::ranges::find(groups, title, &Group::title);
     if (found == groups.end()) found = groups.insert(found, {title, {}, row.seed});
@@ -41,6 +42,13 @@ std::vector<double> shares(std::vector<double> parts, double whole) {
   return parts;
 }
 
+// Many bars are there for those who ask.
+std::string folded(std::size_t bars, std::string drawing) {
+  constexpr std::size_t kAtOnce = 30;
+  if (bars <= kAtOnce) return drawing;
+  return fmt::format("<details><summary>{} bars</summary>\n{}</details>\n", bars, drawing);
+}
+
 std::string product_figure(const Group& group, int number) {
   std::vector<std::string> parts(kProductPartNames.begin(), kProductPartNames.end());
   parts.emplace_back("cross terms");
@@ -52,9 +60,9 @@ std::string product_figure(const Group& group, int number) {
     values.push_back(ledger.cross());
     bars.push_back({row_name(*row), shares(std::move(values), ledger.error)});
   }
-  return figure(
-      number, "Ledger of the product’s squared error: " + group.title,
-      plot::stacked_bars("Shares of the product's squared error", "percent of it", parts, bars));
+  return figure(number, "Ledger of the product’s squared error: " + group.title,
+                folded(bars.size(), plot::stacked_bars("Shares of the product's squared error",
+                                                       "percent of it", parts, bars)));
 }
 
 std::string operand_figure(const Group& group, int number) {
@@ -77,9 +85,9 @@ std::string operand_figure(const Group& group, int number) {
     add("A " + short_form(pair.a), row->ledger->a);
     if (!(pair.a == pair.b)) add("B " + short_form(pair.b), row->ledger->b);
   }
-  return figure(
-      number, "Ledger of the operands’ squared errors: " + group.title,
-      plot::stacked_bars("Shares of the operands' squared errors", "percent of it", parts, bars));
+  return figure(number, "Ledger of the operands’ squared errors: " + group.title,
+                folded(bars.size(), plot::stacked_bars("Shares of the operands' squared errors",
+                                                       "percent of it", parts, bars)));
 }
 
 }  // namespace

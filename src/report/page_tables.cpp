@@ -113,6 +113,12 @@ std::string rows_table(const std::vector<StudyRow>& rows) {
       [](const StudyRow& r) { return r.error_float64.simulated; });
   add("predicted", kGroundTruth, "predicted ground-truth error", 4, -1,
       [](const StudyRow& r) { return optional(r.predicted_ground_truth); });
+  add("predicted", "from", "97.5 % of ground-truth errors lie above", 4, -1,
+      [](const StudyRow& r) { return optional(r.predicted_low); });
+  add("predicted", "to", "97.5 % of ground-truth errors lie below", 4, -1,
+      [](const StudyRow& r) { return optional(r.predicted_high); });
+  table.columns.push_back({"predicted", "inside", "whether the ground-truth error is in between", 0,
+                           -1, [&rows](std::size_t i) { return Value(inside_word(rows[i])); }});
   add("predicted", kExpected, "predicted expected error", 4, -1,
       [](const StudyRow& r) { return optional(r.predicted_expected); });
   add("predicted / measured", kGroundTruth, "predicted over measured ground-truth error", 4, 4,

@@ -131,7 +131,13 @@ struct Label {
 // Labels stand to the right of their points, or to the left near the edge; those that would lie on
 // others move away, the nearest free place first.
 void place(std::vector<Label>& labels) {
-  std::ranges::sort(labels, [](const Label& a, const Label& b) { return a.y < b.y; });
+  // Of many, those that find no place nearby are left to the pointer; else all are written, from
+  // the top.
+  constexpr std::size_t kMany = 24;
+  const double farthest = labels.size() > kMany ? 30 : kBottom;
+  if (labels.size() <= kMany) {
+    std::ranges::sort(labels, [](const Label& a, const Label& b) { return a.y < b.y; });
+  }
   for (std::size_t i = 0; i < labels.size(); ++i) {
     auto& label = labels[i];
     const double width = kCharacter * static_cast<double>(label.text.size());
@@ -152,8 +158,8 @@ void place(std::vector<Label>& labels) {
                    other.text_x < label.text_x + width + 6 && std::abs(y - other.text_y) < kLine;
           });
     };
-    label.text_y = label.y + 4;
-    for (double away = 0; away < kBottom; away += 3) {
+    label.text_y = -1;
+    for (double away = 0; away < farthest; away += 3) {
       if (is_free(label.y + 4 + away)) {
         label.text_y = label.y + 4 + away;
         break;
@@ -170,6 +176,7 @@ std::string written(std::vector<Label> labels) {
   place(labels);
   std::string svg;
   for (const auto& label : labels) {
+    if (label.text_y < 0) continue;
     if (std::abs(label.text_y - 4 - label.y) > 6) {  // a label that was moved points back
       const bool right = label.text_x > label.x;
       svg += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", label.x,

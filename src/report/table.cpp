@@ -101,6 +101,27 @@ std::string error(double x) { return std::isfinite(x) ? fmt::format("{:#.4g}", x
 
 std::string error(const std::optional<double>& x) { return x ? error(*x) : "-"; }
 
+// The interval in which 95 % of such measurements lie; a star if this one does not.
+std::string interval(const StudyRow& row) {
+  const auto outside = row.outside_interval();
+  if (!outside) return "-";
+  return fmt::format("{}{:.4g} to {:.4g}", *outside ? "* " : "", *row.predicted_low,
+                     *row.predicted_high);
+}
+
+std::string intervals_note(const std::vector<StudyRow>& rows) {
+  const auto count = count_intervals(rows);
+  if (count.rows == 0) return "";
+  return fmt::format(
+      "95 % of such measurements are expected in the interval; of {} rows that have one, {} {} "
+      "outside (*).",
+      count.rows, count.outside, count.outside == 1 ? "is" : "are");
+}
+
+std::string gap(const std::optional<Gap>& gap) {
+  return gap ? fmt::format("{:.2f}", gap->db) : "-";
+}
+
 std::string percent(double fraction) {
   return fraction == 0 ? "0" : fmt::format("{:.2f}", fraction * 100);
 }
@@ -169,6 +190,7 @@ TextTable plain_table(const std::vector<StudyRow>& rows) {
   auto columns = coordinate_columns(varying);
   columns.insert(columns.end(), {{"truth", 0},
                                  {"predicted", 0},
+                                 {"95 %", 4},
                                  {"expected", 1},
                                  {"predicted", 1},
                                  {"simulated", 2},
@@ -191,7 +213,7 @@ TextTable plain_table(const std::vector<StudyRow>& rows) {
     auto cells = coordinates(row, varying);
     cells.insert(
         cells.end(),
-        {error(row.error.ground_truth), error(row.predicted_ground_truth),
+        {error(row.error.ground_truth), error(row.predicted_ground_truth), interval(row),
          error(row.error.expected), error(row.predicted_expected), error(row.error.simulated),
          fmt::format("{:.5g}", row.a.scale), fmt::format("{}", row.a.zero_point),
          fmt::format("{:.5g}", row.b.scale), fmt::format("{}", row.b.zero_point),
@@ -250,7 +272,10 @@ TextTable scheme_table(const std::vector<StudyRow>& rows) {
                    {"error", 0},
                    {"±", 3},
                    {"predicted", 0},
+                   {"95 %", 4},
                    {"dB", 2},
+                   {"gap A", 2},
+                   {"gap AB", 2},
                    {"clip A %", 4},
                    {"B %", 4},
                    {"seconds", 5}});
@@ -267,7 +292,8 @@ TextTable scheme_table(const std::vector<StudyRow>& rows) {
          fmt::format("{:.4g}", row.effective_bits_a), fmt::format("{:.4g}", row.effective_bits_b),
          error(mean),
          group.count > 1 ? fmt::format("{:.1g}", group.error.ground_truth.standard_error) : "",
-         error(row.predicted_ground_truth), fmt::format("{:.1f}", -20 * std::log10(mean)),
+         error(row.predicted_ground_truth), group.count > 1 ? "" : interval(row),
+         fmt::format("{:.1f}", -20 * std::log10(mean)), gap(row.gap.a), gap(row.gap.product),
          percent(row.clipped_a), percent(row.clipped_b), fmt::format("{:.3f}", row.seconds)});
   }
   return table;
@@ -333,8 +359,11 @@ std::string to_table(const Run& run, int width) {
     return fmt::format("run {}, {} of {} rows\n\n{}\n{}", run.id, rows.size(), run.total,
                        table.str(),
                        wrapped("error: of the product in float32 against the true one; predicted: "
-                               "for independent operands of the same correlation with what they "
-                               "were before; bits: a value's, with scales and zero points.",
+                               "from the settings alone, for given matrices from their moments; "
+                               "bits: a value's, with scales and zero points; gap: dB above the "
+                               "least error of any quantizer of as many bits, of A and (normal "
+                               "data) of A times B. " +
+                                   intervals_note(rows),
                                text_columns(width), ""));
   }
   TextTable table = varying.seed ? repeated_table(rows) : plain_table(rows);
@@ -345,6 +374,7 @@ std::string to_table(const Run& run, int width) {
         "{} columns are left out for want of width; --csv and the page have all.", dropped));
   }
   notes.push_back(legend(table));
+  if (const auto note = intervals_note(rows); !note.empty()) notes.push_back(note);
   const auto one_sided = std::ranges::find_if(rows, [](const StudyRow& row) {
     return row.cover < 1 && parse_convention(row.convention).coverage == Coverage::one_sided;
   });

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "zeropoint/study/study.hpp"
+
 // Each claim is judged by a rule written beside its thresholds; what is said of the data is put
 // together from the rows that decide it. Errors are those summed in double.
 
@@ -260,8 +262,9 @@ ClaimVerdict no_poor_resolution(std::span<const StudyRow> rows) {
   std::map<std::string, std::size_t> largest;
   for (const auto& row : rows)
     largest[row.distribution] = std::max(largest[row.distribution], row.n);
-  const auto all =
-      curves(rows, false, [&](const StudyRow& row) { return row.n == largest[row.distribution]; });
+  const auto all = curves(rows, false, [&](const StudyRow& row) {
+    return row.n == largest[row.distribution] && (row.scheme.empty() || tried_cover(row));
+  });
   Tally tally;
   for (const auto& curve : all) {
     if (curve.points.size() < 2) continue;
@@ -529,10 +532,12 @@ const char* to_string(Verdict verdict) {
 std::vector<ClaimVerdict> judge_claims(std::span<const StudyRow> rows) {
   // The report's claims are about its own experiment, whose product is quantized again, and whose
   // sums are exact.
+  // But what range is best can be asked of schemes, too, if they differ in their coverage.
+  const auto of_coverage = rows;
   if (!rows.empty() && !(rows.front().scheme.empty() && rows.front().accumulator.empty())) {
     rows = {};
   }
-  return {size_independence(rows), coverage_helps(rows),   no_poor_resolution(rows),
+  return {size_independence(rows), coverage_helps(rows),   no_poor_resolution(of_coverage),
           scale_grows(rows),       normal_and_close(rows), costs_less(rows),
           needs_iid(rows)};
 }

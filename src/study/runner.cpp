@@ -12,6 +12,7 @@
 #include "zeropoint/quantize/quantize.hpp"
 #include "zeropoint/study/study.hpp"
 #include "zeropoint/theory/distribution.hpp"
+#include "zeropoint/theory/limits.hpp"
 #include "zeropoint/theory/product_error.hpp"
 #include "zeropoint/theory/scheme_error.hpp"
 
@@ -335,6 +336,26 @@ Correlation correlation(const Matrix<float>& x, const Matrix<float>& q) {
   return {xq / xx, qq / xx};
 }
 
+// Of operands that are drawn independently, beside the best that their bits allow.
+RowGap make_gap(const StudyCell& cell, const StudyRow& row) {
+  if (cell.generator == "file" || !row.ledger) return {};
+  const Distribution& source = distribution(cell.distribution);
+  if (!source.is_independent()) return {};
+  RowGap gap;
+  const auto of = [&](double bits, const TensorLedger& ledger) -> std::optional<Gap> {
+    if (!(rate_distortion_bound(source, bits) > 0) || !(ledger.error > 0)) return std::nullopt;
+    return gap_to_bound(source, bits, ledger.error);
+  };
+  gap.a = of(row.effective_bits_a, row.ledger->a);
+  gap.b = of(row.effective_bits_b, row.ledger->b);
+  const double error = row.error_float64.ground_truth;
+  if (source.name() == "normal" && error > 0 &&
+      std::abs(row.effective_bits_a - row.effective_bits_b) < 0.01) {
+    gap.product = gap_to_product_bound((row.effective_bits_a + row.effective_bits_b) / 2, error);
+  }
+  return gap;
+}
+
 // Two schemes, a product in float32: how far it is from the true one, and how far it was expected
 // to be: for drawn operands from the settings alone, for the user's own as independent zero-mean
 // operands of the same correlations would be (docs/predictions.md).
@@ -384,6 +405,7 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands, Prediction
   row.excess_kurtosis_y = operands.excess_kurtosis;
   row.seconds_float_product = operands.seconds_float_product;
   row.ledger = make_ledger(operands, a, b, std::nullopt, std::nullopt, product, nullptr);
+  row.gap = make_gap(cell, row);
   row.seconds = whole.seconds();
   return row;
 }

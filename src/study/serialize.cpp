@@ -137,6 +137,12 @@ ordered_json to_json(const StudyRow& row) {
   json["seconds"] = row.seconds;
   json["seconds_float_product"] = row.seconds_float_product;
   json["seconds_quantized_product"] = row.seconds_quantized_product;
+  const auto put_gap = [&](const char* of, const std::optional<Gap>& gap) {
+    if (gap) json["gap"][of] = {{"db", number(gap->db)}, {"bits", number(gap->bits)}};
+  };
+  put_gap("a", row.gap.a);
+  put_gap("b", row.gap.b);
+  put_gap("product", row.gap.product);
   if (row.ledger) {
     json["ledger"] = {{"a", to_json(row.ledger->a)},
                       {"b", to_json(row.ledger->b)},
@@ -194,6 +200,14 @@ StudyRow row_from_json(const ordered_json& json) {
   row.seconds = json.at("seconds");
   row.seconds_float_product = json.at("seconds_float_product");
   row.seconds_quantized_product = json.at("seconds_quantized_product");
+  if (json.contains("gap")) {
+    const auto gap_from = [&](const char* of) -> std::optional<Gap> {
+      if (!json.at("gap").contains(of)) return std::nullopt;
+      const auto& gap = json.at("gap").at(of);
+      return Gap{number_or_infinity(gap.at("db")), number_or_infinity(gap.at("bits"))};
+    };
+    row.gap = {gap_from("a"), gap_from("b"), gap_from("product")};
+  }
   if (json.contains("ledger")) {
     const auto& ledger = json.at("ledger");
     row.ledger = RowLedger{tensor_ledger_from(ledger.at("a")), tensor_ledger_from(ledger.at("b")),
@@ -223,6 +237,7 @@ ordered_json to_json(const StudySpec& spec) {
   json["file_b"] = spec.file_b;
   json["digest_a"] = spec.digest_a;
   json["digest_b"] = spec.digest_b;
+  if (!spec.value_digests.empty()) json["value_digests"] = spec.value_digests;
   return json;
 }
 
@@ -243,6 +258,7 @@ StudySpec spec_from_json(const ordered_json& json) {
   json.at("file_b").get_to(spec.file_b);
   json.at("digest_a").get_to(spec.digest_a);
   json.at("digest_b").get_to(spec.digest_b);
+  spec.value_digests = json.value("value_digests", std::map<std::string, std::string>());
   return spec;
 }
 

@@ -67,6 +67,20 @@ std::string generator_for(const StudySpec& spec, std::string_view name, std::siz
 
 }  // namespace
 
+std::optional<double> tried_cover(const SchemePair& schemes) {
+  const auto& scheme = schemes.a;
+  const bool tries = scheme == schemes.b && scheme.format.kind == FormatKind::integer &&
+                     scheme.range.kind == RangeKind::cover && scheme.transforms.empty() &&
+                     scheme.granularity.kind == GranularityKind::tensor &&
+                     scheme.convention.mapping == Mapping::symmetric;
+  return tries ? std::optional(scheme.range.parameter) : std::nullopt;
+}
+
+std::optional<double> tried_cover(const StudyRow& row) {
+  if (row.scheme.empty() || !row.accumulator.empty()) return std::nullopt;
+  return tried_cover(parse_scheme_pair(row.scheme));
+}
+
 void resolve(StudySpec& spec) {
   if (spec.file_a.empty() != spec.file_b.empty()) {
     throw InputError("study: expected both --a and --b, found one of them");
@@ -167,7 +181,7 @@ std::vector<StudyCell> cells(const StudySpec& spec, Shape files) {
       cell.ledger = true;
       cell.convention = pair.a.convention.preset;
       cell.bits = pair.a.format.bits;
-      cell.cover = 1;
+      cell.cover = tried_cover(pair).value_or(1);
       add(cell);
     }
     if (!spec.schemes.empty()) return;
@@ -244,8 +258,16 @@ double cost(const StudyCell& cell) {
   // nothing.
   // An accumulator that rounds or saturates takes every product by itself.
   const double product = m * k * n / (cell.accumulator.empty() ? 100 : 4);
+  double encoding = 0;
+  if (!cell.scheme.empty()) {
+    const auto pair = parse_scheme_pair(cell.scheme);
+    const auto of = [](const Scheme& scheme) {  // microseconds a value, where they are slow
+      return scheme.format.block != nullptr && scheme.format.block->is_slow ? 5e3 : 20;
+    };
+    encoding = of(pair.a) * m * k + of(pair.b) * k * n;
+  }
   const double ledger = cell.ledger ? 3 * m * k * n / 30 + 10 * (m * k + k * n) : 0;
-  return 3e6 + m * k + k * n + m * n + product + ledger;
+  return 3e6 + m * k + k * n + m * n + product + ledger + encoding;
 }
 
 std::string digest(const Matrix<float>& matrix) {

@@ -19,6 +19,16 @@ Statistic statistic(const std::vector<double>& values) {
 
 }  // namespace
 
+IntervalCount count_intervals(const std::vector<StudyRow>& rows) {
+  IntervalCount count;
+  for (const auto& row : rows) {
+    const auto outside = row.outside_interval();
+    count.rows += outside.has_value() ? 1 : 0;
+    count.outside += outside.value_or(false) ? 1 : 0;
+  }
+  return count;
+}
+
 std::vector<SummaryRow> summarize(const std::vector<StudyRow>& rows) {
   using Key = std::tuple<std::string, std::size_t, std::size_t, std::size_t, std::string,
                          std::string, int, double, std::string, std::string>;

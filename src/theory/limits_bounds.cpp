@@ -16,6 +16,11 @@ double factor_of(const Distribution& d) {
   return std::exp(2 * d.entropy()) / (2 * std::numbers::pi * std::numbers::e) / whole(d).variance;
 }
 
+double gamma(double rate) {
+  const double power = std::exp2(-2 * rate);
+  return power * (2 - power);
+}
+
 }  // namespace
 
 double rate_distortion_bound(const Distribution& d, double bits) {
@@ -50,13 +55,21 @@ double critical_rate() {
 }
 
 double product_bound(double bits) {
-  const auto gamma = [](double rate) {
-    const double power = std::exp2(-2 * rate);
-    return power * (2 - power);
-  };
   static const double critical = critical_rate();
   if (bits >= critical) return std::sqrt(gamma(bits));
   return std::sqrt(1 - (1 - gamma(critical)) * bits / critical);
+}
+
+Gap gap_to_product_bound(double bits, double error) {
+  static const double critical = critical_rate();
+  const double square = error * error;
+  double needed = 0;
+  if (square < 1) {
+    // The root of Γ(R) = square; below the critical rate, on the tangent.
+    needed = -std::log2(1 - std::sqrt(1 - square)) / 2;
+    if (needed < critical) needed = (1 - square) * critical / (1 - gamma(critical));
+  }
+  return {20 * std::log10(error / product_bound(bits)), bits - needed};
 }
 
 }  // namespace zeropoint

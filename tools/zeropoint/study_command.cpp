@@ -18,6 +18,7 @@
 #include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/io/npy.hpp"
 #include "zeropoint/report/report.hpp"
+#include "zeropoint/study/preset.hpp"
 #include "zeropoint/study/store.hpp"
 #include "zeropoint/theory/distribution.hpp"
 
@@ -34,14 +35,26 @@ struct StudyOptions {
   StudySpec spec;
   // As typed; read_axes makes the spec of them.
   std::vector<std::string> distributions, sizes, covers, bits, conventions, schemes, accumulators;
-  std::string seed, repeat, threads;
+  std::string preset, seed, repeat, threads;
   std::string folder = kDefaultFolder;
   std::string json, csv;
   bool resume = false;
   bool chose_axes = false;  ///< any option that decides results was given
 };
 
+// What the preset says, but for what was given beside it.
+void take_preset(StudyOptions& options) {
+  if (options.preset.empty()) return;
+  StudySpec spec = study_preset(options.preset);
+  spec.generator = options.spec.generator;
+  spec.file_a = options.spec.file_a;
+  spec.file_b = options.spec.file_b;
+  spec.ledger = options.spec.ledger;
+  options.spec = std::move(spec);
+}
+
 void read_axes(StudyOptions& options) {
+  take_preset(options);
   // A size is signed here: half the address space is as far out of reach as all of it.
   constexpr auto kMostSize = std::numeric_limits<std::int64_t>::max();
   constexpr auto kMostSeed = std::numeric_limits<std::uint64_t>::max();
@@ -101,6 +114,20 @@ StudyFiles read_files(StudySpec& spec) {
   spec.digest_a = digest(files.a);
   spec.digest_b = digest(files.b);
   return files;
+}
+
+// Values for the distributions that are files' (file=PATH), and digests of them.
+void read_distributions(StudySpec& spec) {
+  constexpr std::string_view kPrefix = "file=";
+  spec.value_digests.clear();
+  if (spec.from_files()) return;
+  for (const auto& name : spec.distributions) {
+    if (!name.starts_with(kPrefix)) continue;
+    const std::string path = name.substr(kPrefix.size());
+    const Matrix<float> values = read_npy(path);
+    add_distribution_of_values(path, values.values());
+    spec.value_digests[name] = digest(values);
+  }
 }
 
 // The run to go on with, if there is one: the newest with these settings or, if none were given,
@@ -173,6 +200,7 @@ struct Plan {
 // What the options ask for, checked before anything is made or written.
 Plan new_plan(StudyOptions& options) {
   Plan plan;
+  read_distributions(options.spec);
   resolve(options.spec);
   if (options.spec.from_files()) plan.files = read_files(options.spec);
   plan.run.started = now();
@@ -189,6 +217,13 @@ void go_on_with(Run earlier, Plan& plan) {
   plan.run = std::move(earlier);
   plan.resumed = true;
   auto& run = plan.run;
+  StudySpec as_found = run.spec;
+  read_distributions(as_found);
+  if (!(as_found == run.spec)) {
+    throw InputError(fmt::format(
+        "resume: expected the values that run {} drew from, found that a file of them has changed",
+        run.id));
+  }
   resolve(run.spec);  // it comes from a file
   if (run.spec.from_files() && !plan.files) {
     StudySpec found = run.spec;
@@ -356,6 +391,13 @@ void add_study_command(CLI::App& app) {
     axes.push_back(option);
     return option->group("What is studied");
   };
+  std::string presets;
+  for (const auto& preset : study_presets()) {
+    presets += fmt::format("{}{}, {}", presets.empty() ? "" : "; ", preset.name, preset.title);
+  }
+  auto* preset = axis(verb->add_option("--preset", options->preset,
+                                       fmt::format("A study by its name: {}", presets)))
+                     ->type_name("NAME");
   auto* distributions_option =
       axis(verb->add_option("--distributions", options->distributions,
                             fmt::format("Distributions of the entries of A and B: {}", known)))
@@ -379,6 +421,7 @@ void add_study_command(CLI::App& app) {
                "float32"))
           ->type_name("S,...");
   for (auto* other : {cover, bits, convention}) schemes->excludes(other);
+  for (auto* other : {cover, bits, convention}) preset->excludes(other);
   std::vector<std::string> orders;
   for (const auto& order : order_words()) orders.push_back(":" + order);
   axis(verb->add_option("--accumulators", options->accumulators,

@@ -6,6 +6,7 @@
 
 #include "zeropoint/quantize/ledger.hpp"
 #include "zeropoint/quantize/params.hpp"
+#include "zeropoint/theory/limits.hpp"
 
 namespace zeropoint {
 
@@ -27,6 +28,13 @@ struct PublishedRow {
 struct RowLedger {
   TensorLedger a, b;
   ProductLedger product;
+};
+
+/// How far a row of schemes is from what no quantizer of its effective bits can do better. Of the
+/// operands, if their distribution has a bound; of the product, if they are normal and have as many
+/// bits, within a hundredth.
+struct RowGap {
+  std::optional<Gap> a, b, product;
 };
 
 /// One finished cell of a study.
@@ -57,6 +65,7 @@ struct StudyRow {
   double seconds_float_product = 0;  ///< the float32 product that is the ground truth
   double seconds_quantized_product = 0;  ///< quantizing A and B, and the int8 product
   std::optional<RowLedger> ledger;
+  RowGap gap;
   std::optional<PublishedRow> published;
 
   bool square() const { return m == k && k == n; }

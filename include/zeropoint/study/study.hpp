@@ -35,6 +35,7 @@ struct StudySpec {
   /// contents.
   std::string file_a = {}, file_b = {};
   std::string digest_a = {}, digest_b = {};
+  std::map<std::string, std::string> value_digests = {};  ///< of distributions "file=PATH"
 
   bool from_files() const { return !file_a.empty(); }
   bool operator==(const StudySpec&) const = default;
@@ -53,6 +54,13 @@ struct StudyCell {
   std::string accumulator = {};
   bool ledger = false;
 };
+
+/// The coverage that a pair of schemes tries: that of both, if they are the same integers with one
+/// scale and a range by `cover`, symmetric about 0.
+struct SchemePair;
+std::optional<double> tried_cover(const SchemePair& schemes);
+/// That of a row of schemes with exact sums.
+std::optional<double> tried_cover(const StudyRow& row);
 
 /// Checks every axis and brings conventions and schemes into their printed form. Throws InputError.
 void resolve(StudySpec& spec);
@@ -87,6 +95,13 @@ void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, 
 
 /// Relative cost of a cell, for estimates of the time left.
 double cost(const StudyCell& cell);
+
+/// How many rows have a 95 % interval, and how many of these are outside of it: by chance, one in
+/// twenty.
+struct IntervalCount {
+  std::size_t rows = 0, outside = 0;
+};
+IntervalCount count_intervals(const std::vector<StudyRow>& rows);
 
 /// Mean and standard error over seeds of rows alike but for the seed.
 struct Statistic {

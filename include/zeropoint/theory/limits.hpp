@@ -39,6 +39,10 @@ double sqnr_db(double mse);
 double product_bound(double bits);
 /// Some 0.906 bits.
 double critical_rate();
+/// How far a product with that relative error is from product_bound(bits): 20·log10 of the ratio,
+/// and the bits that the bound needs less. Infinite if the error is 0; bits as many as there are if
+/// it is 1 or more.
+Gap gap_to_product_bound(double bits, double error);
 
 enum class LimitKind {
   bound,          ///< rate_distortion_bound()
