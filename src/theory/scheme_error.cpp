@@ -831,6 +831,10 @@ ErrorPrediction predict_study_error(const Distribution& source, std::size_t m, s
                                     std::size_t n, double cover, int bits,
                                     const Convention& convention) {
   if (convention.rounding == Rounding::stochastic) return none("rounding is at random");
+  const double mean = source.partial_mean(kInfinity);
+  if (mean * mean > 0.01 * source.partial_square(kInfinity)) {
+    return none("entries have a mean, so that those of a row of the product have a part in common");
+  }
   Scheme scheme;
   scheme.format.bits = bits;
   scheme.format.grid = convention.grid(bits);
@@ -845,21 +849,13 @@ ErrorPrediction predict_study_error(const Distribution& source, std::size_t m, s
   const auto study = predict_study(source, m, k, n, cover, bits, convention).errors;
   const double whole = study.ground_truth * study.ground_truth;
   const double of_product = std::min(whole, study.product * study.product);
-  // Where entries have a mean, those of a row of Y have a part in common, and of a column as well:
-  // so much of their variance. Means over Y then stray as if there were fewer entries.
-  const double mean = source.partial_mean(kInfinity);
-  const double square = source.partial_square(kInfinity);
-  const double variance = square - mean * mean;
-  const double common = mean * mean * variance / (square * square - mean * mean * mean * mean);
-  const double alike =
-      cover < 1 ? std::sqrt(1 + common * (static_cast<double>(m) + static_cast<double>(n) - 2)) : 1;
   // How far their squares stray, together.
   const auto strays = [](double part, double end, double expected) {
     return expected > 0 ? part * (end * end / (expected * expected) - 1) : 0;
   };
   const auto together = [&](double product_end, double output_end) {
     return std::hypot(strays(of_product, product_end, product.expected),
-                      alike * strays(whole - of_product, output_end, output.expected));
+                      strays(whole - of_product, output_end, output.expected));
   };
   ErrorPrediction prediction;
   prediction.expected = study.ground_truth;
