@@ -7,10 +7,17 @@
 
 #include "quantize/tile_params.hpp"
 #include "quantize/tile_walk.hpp"
+#include "quantize/transformed.hpp"
 
 namespace zeropoint {
 
 Calibrator::Calibrator(Scheme scheme, Role role) : scheme_(std::move(scheme)), role_(role) {
+  if (needs_both(scheme_)) {
+    throw InputError(fmt::format(
+        "calibrate: expected transforms of one tensor alone, found {}, whose smooth is found in "
+        "the two operands of a product",
+        short_form(scheme_)));
+  }
   const auto& format = scheme_.format;
   if (format.kind == FormatKind::block ||
       (format.kind == FormatKind::codebook &&
@@ -22,6 +29,11 @@ Calibrator::Calibrator(Scheme scheme, Role role) : scheme_(std::move(scheme)), r
 }
 
 void Calibrator::observe(MatrixView<const float> x, std::string_view what) {
+  Matrix<float> turned;
+  if (!scheme_.transforms.empty()) {
+    turned = transformed(x, scheme_, {}, role_, what);
+    x = turned.view();
+  }
   const Tiles tiles = make_tiles(scheme_.granularity, std::array{x.rows, x.cols}, role_);
   const bool is_whole = tiles.count() <= 1;
   if (observers_.empty()) {

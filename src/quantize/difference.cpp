@@ -51,6 +51,14 @@ SchemeResult result_of(MatrixView<const float> x, const QTensor& q, const Matrix
   return result;
 }
 
+std::string transforms_of(const Scheme& scheme) {
+  std::string text;
+  for (const auto& transform : scheme.transforms) {
+    text += (text.empty() ? "" : "+") + to_string(transform);
+  }
+  return text.empty() ? "none" : text;
+}
+
 // "key=value" of every axis of a convention.
 std::vector<std::pair<std::string, std::string>> axes_of(const Convention& convention) {
   std::vector<std::pair<std::string, std::string>> axes;
@@ -119,6 +127,11 @@ SchemeDifference compare_schemes(MatrixView<const float> x, const Scheme& a, con
       other.format.grid = other.convention.grid(a.format.bits);
     }
     try_axis(axes_a[i].first, axes_a[i].second, axes_b[i].second, other);
+  }
+  if (a.transforms != b.transforms) {
+    other = a;
+    other.transforms = b.transforms;
+    try_axis("transforms", transforms_of(a), transforms_of(b), other);
   }
   if (a.format.name != b.format.name) {
     difference.axes.insert(difference.axes.begin(),

@@ -16,6 +16,7 @@
 
 #include "quantize/tile_params.hpp"
 #include "quantize/tile_walk.hpp"
+#include "quantize/transformed.hpp"
 
 namespace zeropoint {
 namespace {
@@ -193,10 +194,15 @@ Matrix<float> difference(const Matrix<float>& x, const Matrix<float>& y) {
 TensorLedger tensor_ledger(MatrixView<const float> x, const QTensor& q,
                            std::optional<Range> range) {
   check_shape("the tensor", x.rows, x.cols, q.rows(), q.cols());
-  const Matrix<float> back = q.dequantized();
+  const Matrix<float> back = q.decoded();
   MatrixView<const float> from = x, to = back.view();
   const auto& scheme = q.scheme();
   const auto& params = q.parameters();
+  Matrix<float> turned;
+  if (!scheme.transforms.empty()) {
+    turned = transformed(x, scheme, params.smoothing, q.role(), "tensor");
+    from = turned.view();
+  }
   const bool is_block = scheme.format.kind == FormatKind::block;
   Tiles tiles = q.tiles();
   if (is_block) {

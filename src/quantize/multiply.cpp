@@ -87,6 +87,24 @@ Matrix<float> multiply_codes(const QTensor& a, const QTensor& b, const Matrix<Co
   return y;
 }
 
+// Whether no transform keeps codes from being multiplied as they are: there is none, or that of
+// both was the same, along the index that is summed over.
+bool cancel(const QTensor& a, const QTensor& b) {
+  if (a.scheme().transforms.empty() && b.scheme().transforms.empty()) return true;
+  return a.scheme().transforms == b.scheme().transforms &&
+         a.parameters().smoothing == b.parameters().smoothing && a.role() != Role::right &&
+         a.line() == a.cols() && b.role() == Role::right;
+}
+
+// What both stand for, as it is in the codes where transforms cancel.
+struct Reals {
+  Matrix<float> a, b;
+};
+Reals reals(const QTensor& a, const QTensor& b) {
+  if (cancel(a, b)) return {a.decoded(), b.decoded()};
+  return {a.dequantized(), b.dequantized()};
+}
+
 struct Groupings {
   Grouping a, b;
 };
@@ -98,6 +116,7 @@ std::optional<Groupings> groupings(const QTensor& a, const QTensor& b) {
     throw InputError(fmt::format("multiply: expected B with {} rows, found {}x{} times {}x{}",
                                  a.cols(), a.rows(), a.cols(), b.rows(), b.cols()));
   }
+  if (!cancel(a, b)) return std::nullopt;
   const auto of_a = grouping(a, true);
   const auto of_b = grouping(b, false);
   const std::size_t k = a.cols();
@@ -125,7 +144,10 @@ float scale_at(const Scales& scales, std::size_t i) {
 
 Matrix<float> multiply(const QTensor& a, const QTensor& b) {
   const auto by = groupings(a, b);
-  if (!by) return float_product(a.dequantized(), b.dequantized());
+  if (!by) {
+    const auto [left, right] = reals(a, b);
+    return float_product(left, right);
+  }
   return multiply_codes(
       a, b, *by, [](const auto& left, const auto& right, const auto& how, MatrixView<float> y) {
         qgemm(left, right, how, y);
@@ -136,7 +158,8 @@ Matrix<float> multiply(const QTensor& a, const QTensor& b, const Accumulator& ac
   const auto by = groupings(a, b);
   Matrix<double> sums(a.rows(), b.cols());
   if (!format_of(accumulator.kind).is_integer) {
-    accumulate(a.dequantized().view(), b.dequantized().view(), accumulator, sums.view());
+    const auto [left, right] = reals(a, b);
+    accumulate(left.view(), right.view(), accumulator, sums.view());
     Matrix<float> y(a.rows(), b.cols());
     for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] = static_cast<float>(sums.data()[i]);
     return y;

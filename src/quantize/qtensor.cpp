@@ -13,6 +13,7 @@
 
 #include "quantize/storage.hpp"
 #include "quantize/tile_walk.hpp"
+#include "quantize/transformed.hpp"
 
 namespace zeropoint {
 namespace {
@@ -123,8 +124,9 @@ QTensor::QTensor(Scheme scheme, Role role, Tiles tiles, CodeMatrix stored, Tenso
       params_(std::move(params)),
       clipped_(clipped) {}
 
-QTensor QTensor::with_scheme(Scheme scheme) && {
+QTensor QTensor::with_scheme(Scheme scheme, std::size_t last_axis) && {
   scheme_ = std::move(scheme);
+  last_axis_ = last_axis;
   return std::move(*this);
 }
 
@@ -141,6 +143,7 @@ double QTensor::effective_bits() const {
   const auto values = static_cast<double>(rows() * cols());
   if (values == 0) return 0;
   double bits = 8 * static_cast<double>(bytes().size());
+  if (role_ == Role::left) bits += 32 * static_cast<double>(params_.smoothing.size());
   const auto& format = scheme_.format;
   if (format.kind == FormatKind::block) {
     return (bits + (format.block->has_tensor_scale ? 32 : 0)) / values;
@@ -185,6 +188,17 @@ Operand QTensor::operand() const {
 }
 
 Matrix<float> QTensor::dequantized() const {
+  Matrix<float> x = decoded();
+  if (scheme_.transforms.empty() || x.size() == 0) return x;
+  MatrixView<float> lines = x.view();
+  if (role_ != Role::right) {  // tiles may have cut the tensor into other rows
+    lines = {x.data(), x.size() / line(), line(), static_cast<std::ptrdiff_t>(line()), 1};
+  }
+  transform_back(lines, scheme_, params_.smoothing, along_of(role_));
+  return x;
+}
+
+Matrix<float> QTensor::decoded() const {
   Matrix<float> x(rows(), cols());
   const auto& format = scheme_.format;
   if (format.kind == FormatKind::block) {

@@ -15,6 +15,7 @@
 #include "quantize/storage.hpp"
 #include "quantize/tile_params.hpp"
 #include "quantize/tile_walk.hpp"
+#include "quantize/transformed.hpp"
 
 namespace zeropoint {
 namespace {
@@ -122,10 +123,8 @@ QTensor in_blocks(MatrixView<const float> x, const Scheme& scheme, const Tiles& 
   return {scheme, role, tiles, std::move(blocks), std::move(params), 0};
 }
 
-}  // namespace
-
-TensorParams find_params(MatrixView<const float> x, const Scheme& scheme, Role role,
-                         std::string_view what) {
+TensorParams find_transformed(MatrixView<const float> x, const Scheme& scheme, Role role,
+                              std::string_view what) {
   TensorParams params;
   if (scheme.format.kind == FormatKind::block) {
     check_finite_view(x, what);
@@ -157,8 +156,9 @@ TensorParams find_params(MatrixView<const float> x, const Scheme& scheme, Role r
   return params;
 }
 
-QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorParams& params,
-                 Role role, std::string_view what) {
+// After the scheme's transforms, if it has any.
+QTensor quantize_transformed(MatrixView<const float> x, const Scheme& scheme,
+                             const TensorParams& params, Role role, std::string_view what) {
   const Tiles tiles = tiles_of(x, scheme, role);
   if (scheme.format.kind == FormatKind::block) {
     check_finite_view(x, what);
@@ -197,15 +197,64 @@ QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorPa
           params, size == 0 ? 0 : static_cast<double>(clipped) / size};
 }
 
+void check_dynamic(const Scheme& scheme, std::string_view what) {
+  if (!scheme.is_static) return;
+  throw InputError(
+      fmt::format("{}: expected calibrated parameters with the static scheme {}, "
+                  "found none",
+                  what, short_form(scheme)));
+}
+
+QTensor quantize_by_itself(MatrixView<const float> x, const Scheme& scheme, Role role,
+                           std::string_view what, std::vector<float> smoothing = {}) {
+  TensorParams params = find_transformed(x, scheme, role, what);
+  params.smoothing = std::move(smoothing);
+  return quantize_transformed(x, scheme, params, role, what);
+}
+
+}  // namespace
+
+TensorParams find_params(MatrixView<const float> x, const Scheme& scheme, Role role,
+                         std::string_view what) {
+  if (scheme.transforms.empty()) return find_transformed(x, scheme, role, what);
+  return find_transformed(transformed(x, scheme, {}, role, what).view(), scheme, role, what);
+}
+
+QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorParams& params,
+                 Role role, std::string_view what) {
+  if (scheme.transforms.empty()) return quantize_transformed(x, scheme, params, role, what);
+  return quantize_transformed(transformed(x, scheme, params.smoothing, role, what).view(), scheme,
+                              params, role, what);
+}
+
 QTensor quantize(MatrixView<const float> x, const Scheme& scheme, Role role,
                  std::string_view what) {
-  if (scheme.is_static) {
-    throw InputError(
-        fmt::format("{}: expected calibrated parameters with the static scheme {}, "
-                    "found none",
-                    what, short_form(scheme)));
+  check_dynamic(scheme, what);
+  if (scheme.transforms.empty()) return quantize_by_itself(x, scheme, role, what);
+  return quantize_by_itself(transformed(x, scheme, {}, role, what).view(), scheme, role, what);
+}
+
+std::pair<QTensor, QTensor> quantize_pair(MatrixView<const float> a, MatrixView<const float> b,
+                                          const SchemePair& schemes, std::string_view what_a,
+                                          std::string_view what_b) {
+  if (a.cols != b.rows) {
+    throw InputError(fmt::format("{}: expected {} rows, as {} has columns; found {}x{}", what_b,
+                                 a.cols, what_a, b.rows, b.cols));
   }
-  return quantize(x, scheme, find_params(x, scheme, role, what), role, what);
+  if (schemes.a.transforms != schemes.b.transforms) {
+    throw InputError(
+        fmt::format("scheme: expected the same transforms of both operands, found {} x {}",
+                    short_form(schemes.a), short_form(schemes.b)));
+  }
+  if (!needs_both(schemes.a)) {
+    return {quantize(a, schemes.a, Role::left, what_a),
+            quantize(b, schemes.b, Role::right, what_b)};
+  }
+  check_dynamic(schemes.a, what_a);
+  check_dynamic(schemes.b, what_b);
+  const TransformedPair pair = transformed_pair(a, b, schemes.a, what_a, what_b);
+  return {quantize_by_itself(pair.a.view(), schemes.a, Role::left, what_a, pair.smoothing),
+          quantize_by_itself(pair.b.view(), schemes.b, Role::right, what_b, pair.smoothing)};
 }
 
 QTensor quantize(std::span<const float> x, std::span<const std::size_t> shape, const Scheme& scheme,
@@ -217,15 +266,24 @@ QTensor quantize(std::span<const float> x, std::span<const std::size_t> shape, c
         fmt::format("{}: expected {} values for its shape, found {}", what, size, x.size()));
   }
   const Tiles tiles = make_tiles(scheme.granularity, shape, Role::stored);
+  const std::size_t last_axis = shape.empty() ? 1 : shape.back();
+  Matrix<float> turned;
+  if (!scheme.transforms.empty()) {
+    const MatrixView<const float> lines{x.data(), last_axis == 0 ? 0 : size / last_axis, last_axis,
+                                        static_cast<std::ptrdiff_t>(last_axis), 1};
+    turned = transformed(lines, scheme, {}, Role::stored, what);
+    x = std::as_const(turned).values();
+  }
   // The matrix that its tiles are cut from, so that the axis of a channel is gone.
   const MatrixView<const float> view{x.data(), tiles.rows, tiles.cols,
                                      static_cast<std::ptrdiff_t>(tiles.cols), 1};
   Scheme of_matrix = scheme;
+  of_matrix.transforms.clear();
   if (scheme.granularity.kind == GranularityKind::channel) {
     of_matrix.granularity = {GranularityKind::block, std::nullopt, tiles.tile_rows,
                              tiles.tile_cols};
   }
-  return quantize(view, of_matrix, Role::stored, what).with_scheme(scheme);
+  return quantize(view, of_matrix, Role::stored, what).with_scheme(scheme, last_axis);
 }
 
 Matrix<float> fake_quantize(MatrixView<const float> x, const Scheme& scheme, Role role,

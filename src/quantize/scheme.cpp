@@ -11,6 +11,8 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/words.hpp"
 
+#include "quantize/transformed.hpp"
+
 namespace zeropoint {
 namespace {
 
@@ -28,14 +30,25 @@ std::string_view argument_of(std::string_view word) {
   return equals == word.npos ? std::string_view() : word.substr(equals + 1);
 }
 
-template <class List, class Key>
-bool holds(const List& list, std::string_view word, Key key) {
+template <class List, class Word, class Key>
+bool holds(const List& list, const Word& word, Key key) {
   return std::ranges::any_of(list, [&](const auto& row) { return key(row) == word; });
 }
 
 bool is_number(std::string_view text) {
   return !text.empty() && (text.front() == '.' || text.front() == '-' ||
                            (text.front() >= '0' && text.front() <= '9'));
+}
+
+bool is_transform(std::string_view key) {
+  return holds(transform_words(), key, [](const auto& row) { return row.word; });
+}
+
+[[noreturn]] void refuse_transform(std::string_view word) {
+  throw InputError(
+      fmt::format("scheme: expected transforms before a format, as in {}+int8; found "
+                  "'{}' in its place",
+                  key_of(word), printable(word)));
 }
 
 // The aspect that a word speaks of; refuses an unknown one.
@@ -56,6 +69,7 @@ Aspect aspect_of(std::string_view word) {
   if (key == "static" || key == "dynamic") return Aspect::timing;
   if (key == "scale-rule") return Aspect::scale_rule;
   if (is_axis) return Aspect::axis;
+  if (is_transform(key)) refuse_transform(word);
   std::vector<std::string> known;
   for (const auto& row : scheme_words())
     known.emplace_back(row.word.substr(0, row.word.find_first_of("=[")));
@@ -121,6 +135,13 @@ void set_word(Scheme& scheme, Aspect aspect, std::string_view word) {
   }
 }
 
+void check_static(const Scheme& scheme) {
+  if (!scheme.is_static || !needs_both(scheme)) return;
+  throw InputError(
+      "scheme: expected no static with smooth, whose factors are found in the two operands at "
+      "hand");
+}
+
 // Why a scheme makes no sense, if it does not.
 void check_words(const Scheme& scheme, const std::set<Aspect>& given) {
   const auto refuse = [&](std::string_view what, std::string_view why) {
@@ -180,6 +201,21 @@ Scheme of_format(std::string_view name, std::string_view preset) {
   return scheme;
 }
 
+// Takes the transforms off the front of a scheme, where they stand with a + behind each.
+std::vector<Transform> take_transforms(std::string_view& text) {
+  std::vector<Transform> transforms;
+  for (auto plus = text.find('+'); plus < text.find_first_of(":@"); plus = text.find('+')) {
+    const auto transform = parse_transform(text.substr(0, plus));
+    if (holds(transforms, transform.kind, [](const Transform& other) { return other.kind; })) {
+      throw InputError(fmt::format("scheme: expected each transform once, found another, '{}'",
+                                   printable(text.substr(0, plus))));
+    }
+    transforms.push_back(transform);
+    text.remove_prefix(plus + 1);
+  }
+  return transforms;
+}
+
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
   for (;;) {
@@ -207,7 +243,11 @@ std::string spelled(const Scheme& scheme, bool in_full) {
       of_format(scheme.format.name, scheme.format.kind == FormatKind::block
                                         ? kDefaultConvention
                                         : std::string_view(scheme.convention.preset));
-  std::string text = scheme.format.name;
+  std::string text;
+  for (const auto& transform : scheme.transforms) {
+    text += fmt::format("{}+", in_full ? to_string(transform) : short_form(transform));
+  }
+  text += scheme.format.name;
   const auto add = [&](bool departs, std::string_view word) {
     if (in_full || departs) text += fmt::format(":{}", word);
   };
@@ -245,6 +285,7 @@ std::string spelled(const Scheme& scheme, bool in_full) {
 }  // namespace
 
 Scheme parse_scheme(std::string_view text) {
+  auto transforms = take_transforms(text);
   const auto at = text.find('@');
   auto words = split(text.substr(0, at), ':');
   std::string_view preset = kDefaultConvention;
@@ -253,7 +294,9 @@ Scheme parse_scheme(std::string_view text) {
     preset = behind.front();
     words.insert(words.end(), behind.begin() + 1, behind.end());
   }
+  if (is_transform(key_of(words.front()))) refuse_transform(words.front());
   Scheme scheme = of_format(words.front(), preset);
+  scheme.transforms = std::move(transforms);
   if (scheme.format.kind == FormatKind::block && at != text.npos) {
     throw InputError(
         fmt::format("scheme: expected no convention with {}, whose blocks have rules "
@@ -271,6 +314,7 @@ Scheme parse_scheme(std::string_view text) {
     set_word(scheme, aspect, word);
   }
   check_words(scheme, given);
+  check_static(scheme);
   if (scheme.format.kind == FormatKind::integer) {
     scheme.format.grid = scheme.convention.grid(scheme.format.bits);
     check(scheme.format.grid);
@@ -284,6 +328,10 @@ std::string short_form(const Scheme& scheme) { return spelled(scheme, false); }
 const std::vector<SchemeWord>& scheme_words() {
   static const auto words = [] {
     std::vector<SchemeWord> list;
+    for (const auto& row : transform_words()) {
+      list.push_back(
+          {"transform", fmt::format("{}[={}]+", row.word, row.argument), std::string(row.title)});
+    }
     list.push_back({"symmetry", "affine", "a zero point anywhere on the grid"});
     list.push_back({"symmetry", "sym", "the zero point at the grid's middle"});
     for (const auto& row : granularity_words()) {
@@ -340,6 +388,8 @@ const std::vector<SchemeExample>& scheme_examples() {
       {"lloyd4", "the 16 levels that suit the tensor best"},
       {"mxfp4", "OCP microscaling: 32 values share a power of two"},
       {"nvfp4", "16 values share an 8-bit scale"},
+      {"hadamard+int4:sym:channel", "both operands rotated, so that no channel stands out"},
+      {"smooth+int8", "outliers shared between the two operands"},
       {"q4_0", "a block format of llama.cpp, byte for byte"},
   };
   return examples;
@@ -352,8 +402,19 @@ SchemePair parse_scheme_pair(std::string_view text) {
     while (part.ends_with(' ')) part.remove_suffix(1);
     return part;
   };
-  const Scheme a = parse_scheme(trimmed(text.substr(0, by)));
-  return {a, by == text.npos ? a : parse_scheme(trimmed(text.substr(by + 3)))};
+  Scheme a = parse_scheme(trimmed(text.substr(0, by)));
+  if (by == text.npos) return {a, a};
+  Scheme b = parse_scheme(trimmed(text.substr(by + 3)));
+  if (a.transforms.empty()) a.transforms = b.transforms;
+  if (b.transforms.empty()) b.transforms = a.transforms;
+  if (a.transforms != b.transforms) {
+    throw InputError(
+        fmt::format("scheme: expected the same transforms of both operands, found {} x {}",
+                    short_form(a), short_form(b)));
+  }
+  check_static(a);
+  check_static(b);
+  return {std::move(a), std::move(b)};
 }
 
 std::string to_string(const SchemePair& pair) {

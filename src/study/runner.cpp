@@ -341,9 +341,7 @@ Correlation correlation(const Matrix<float>& x, const Matrix<float>& q) {
 StudyRow run_schemes(const StudyCell& cell, const Operands& operands, Predictions& predictions) {
   const Stopwatch whole;
   const SchemePair schemes = parse_scheme_pair(cell.scheme);
-  const auto& [scheme_a, scheme_b] = schemes;
-  const QTensor a = quantize(operands.a->view(), scheme_a, Role::left, "A");
-  const QTensor b = quantize(operands.b->view(), scheme_b, Role::right, "B");
+  const auto [a, b] = quantize_pair(operands.a->view(), operands.b->view(), schemes);
   const Stopwatch product_watch;
   const Matrix<float> product = cell.accumulator.empty()
                                     ? multiply(a, b)

@@ -5,6 +5,9 @@
 #include <limits>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 
 #include "theory/cells.hpp"
@@ -61,6 +64,10 @@ OperandMoments moments(const Matrix<float>& x, const QTensor& q) {
   // Summed piece by piece, so that the result does not depend on threads.
   constexpr std::size_t kGrain = 1 << 16;
   std::vector<OperandMoments> pieces((x.size() + kGrain - 1) / kGrain);
+  if (!q.scheme().transforms.empty()) {
+    throw InputError(fmt::format("moments: expected codes of the numbers themselves, found {}",
+                                 short_form(q.scheme())));
+  }
   const QuantParams params = q.params();
   q.visit_codes([&](const auto& codes) {
     parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {

@@ -742,6 +742,7 @@ std::string refusal(const Distribution& distribution, const Scheme& scheme, std:
   }
   if (rows == 0 || cols == 0) return "there are no entries";
   if (scheme.is_static) return "static parameters come from elsewhere";
+  if (!scheme.transforms.empty()) return "transforms make other entries of these";
   return no_step_function(scheme);
 }
 

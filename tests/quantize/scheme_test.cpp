@@ -39,6 +39,10 @@ TEST(Scheme, PrintsItselfInFull) {
               "int8:affine:tensor:cover=0.9:half-even:dynamic@report-code:cover=two-sided");
   expect_full("int8-narrow@ggml", "int8-narrow:sym:tensor:minmax:half-away:dynamic@ggml");
   expect_full("lloyd4", "lloyd4@onnx");
+  expect_full("smooth+hadamard+int4:sym:channel",
+              "smooth=0.5+hadamard+int4:sym:channel:minmax:half-even:dynamic@onnx");
+  expect_full("hadamard=18446744073709551615+mxfp4",
+              "hadamard=18446744073709551615+mxfp4:scale-rule=floor:half-even");
 }
 
 // Every format with every word that it takes, in full and in short, comes back as it was.
@@ -72,10 +76,14 @@ TEST(Scheme, RoundTrips) {
                                           "@ggml",
                                           "@fbgemm:sym",
                                           "@gemmlowp:small-scale=one"};
+  // Every format with every word, every transform with the words that print most.
+  const std::vector<std::string> transforms = {
+      "",        "hadamard+",   "hadamard=0+",          "hadamard=7+smooth=1e-05+",
+      "smooth+", "smooth=0.5+", "smooth=0.3+hadamard+", "smooth=1+hadamard=9+"};
   int taken = 0;
   for (const auto& row : formats()) {
-    for (const auto& word : words) {
-      const std::string text = row.name + word;
+    for (std::size_t i = 0; i < words.size() * transforms.size(); ++i) {
+      const std::string text = transforms[i / words.size()] + row.name + words[i % words.size()];
       Scheme scheme;
       try {
         scheme = parse_scheme(text);
@@ -89,7 +97,7 @@ TEST(Scheme, RoundTrips) {
       EXPECT_LE(short_form(scheme).size(), to_string(scheme).size());
     }
   }
-  EXPECT_GT(taken, 800);
+  EXPECT_GT(taken, 800 * 7);
 }
 
 TEST(Scheme, UnknownWordsAreRefusedWithTheNearest) {
@@ -128,6 +136,24 @@ TEST(Scheme, UnknownWordsAreRefusedWithTheNearest) {
                          Row{"lloyd4:group=16", "fitted"},
                          Row{"nf4:floor", "nearest level"},
                          Row{"e8m0", "did you mean"},
+                         Row{"hadamrd+int8", "did you mean hadamard?"},
+                         Row{"smoth+int8", "did you mean smooth?"},
+                         Row{"+int8", "expected one of hadamard, smooth"},
+                         Row{"hadamard+", "did you mean"},
+                         Row{"hadamard+in8", "did you mean int8?"},
+                         Row{"hadamard", "before a format"},
+                         Row{"smooth=0.5:sym", "before a format"},
+                         Row{"int8:hadamard", "before a format"},
+                         Row{"int8:smooh", "did you mean smooth?"},
+                         Row{"hadamard=x+int8", "hadamard=SEED"},
+                         Row{"hadamard=-1+int8", "hadamard=SEED"},
+                         Row{"hadamard=+int8", "hadamard=SEED"},
+                         Row{"hadamard=18446744073709551616+int8", "hadamard=SEED"},
+                         Row{"smooth=1.01+int8", "from 0 to 1"},
+                         Row{"smooth=nan+int8", "from 0 to 1"},
+                         Row{"smooth=+int8", "from 0 to 1"},
+                         Row{"hadamard+hadamard=2+int8", "each transform once"},
+                         Row{"smooth+int8:static", "at hand"},
                          Row{"int1-narrow", ""}}) {
     const auto said = testing::refusal([&] { parse_scheme(row.text); });
     EXPECT_THAT(said, HasSubstr(row.said)) << row.text;
@@ -150,6 +176,25 @@ TEST(Scheme, PairsHaveOneForEachOperand) {
             "int4:sym:channel:minmax:half-even:dynamic@onnx");
   EXPECT_EQ(to_string(parse_scheme_pair("mxfp4")), "mxfp4:scale-rule=floor:half-even");
   EXPECT_THROW(parse_scheme_pair("int8 x "), InputError);
+}
+
+TEST(Scheme, PairsHaveTheTransformsThatEitherNames) {
+  for (const auto* text : {"smooth+hadamard=3+int8 x int4", "int8 x smooth+hadamard=3+int4",
+                           "smooth+hadamard=3+int8 x smooth=0.5+hadamard=3+int4"}) {
+    const SchemePair pair = parse_scheme_pair(text);
+    EXPECT_EQ(pair.a, parse_scheme("smooth+hadamard=3+int8"));
+    EXPECT_EQ(pair.b, parse_scheme("smooth+hadamard=3+int4"));
+    const SchemePair again = parse_scheme_pair(to_string(pair));
+    EXPECT_TRUE(again.a == pair.a && again.b == pair.b);
+    const SchemePair shorter = parse_scheme_pair(short_form(pair));
+    EXPECT_TRUE(shorter.a == pair.a && shorter.b == pair.b);
+  }
+  for (const auto* text : {"hadamard+int8 x hadamard=1+int8", "smooth+int8 x hadamard+int8",
+                           "smooth+hadamard+int8 x hadamard+smooth+int8"}) {
+    EXPECT_THAT(testing::refusal([&] { parse_scheme_pair(text); }), HasSubstr("same transforms"));
+  }
+  EXPECT_THAT(testing::refusal([] { parse_scheme_pair("smooth+int8 x int8:static"); }),
+              HasSubstr("at hand"));
 }
 
 TEST(Scheme, EveryExampleAndEveryWordIsOne) {

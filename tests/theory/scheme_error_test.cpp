@@ -231,6 +231,7 @@ TEST(SchemeError, SaysWhyThereIsNone) {
   EXPECT_NE(why_not(normal, "int8:kl"), "");
   EXPECT_NE(why_not(normal, "int8:static"), "");
   EXPECT_NE(why_not(normal, "lloyd4"), "");
+  EXPECT_NE(why_not(normal, "hadamard+int4"), "");
   EXPECT_NE(why_not(normal, "int4:mse:group=32"), "");
   EXPECT_NE(why_not(distribution("outliers"), "int8"), "");
   EXPECT_NE(predict_product(normal, parse_scheme_pair("int8"), 0, 4, 4).why_not, "");

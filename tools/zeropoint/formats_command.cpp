@@ -62,7 +62,8 @@ void list_formats(const std::string& json_file) {
 void list_schemes(const std::string& json_file) {
   Json words = Json::array(), examples = Json::array(), conventions = Json::array();
   std::string table =
-      "A scheme is FORMAT:WORD:WORD...@CONVENTION, words in any order, each aspect once at most.\n"
+      "A scheme is FORMAT:WORD:WORD...@CONVENTION, words in any order, each aspect once at most,\n"
+      "with the transforms of a product's operands before it: TRANSFORM+TRANSFORM+FORMAT...\n"
       "zeropoint formats lists the formats.\n\nExamples\n";
   for (const auto& row : scheme_examples()) {
     const auto full = to_string(parse_scheme(row.scheme));

@@ -30,7 +30,8 @@ struct TensorLedger {
 /// were not found in x (static, unit scale, stochastic rounding), they are taken as they are, and
 /// the last two parts are what float32 leaves. Blocks: those of the same numbers with a scale that
 /// can be stored exactly. A scale in float32 of a float format or a codebook is as good as real.
-/// Throws InputError if the shapes differ.
+/// Of a scheme with transforms, all is of the transformed tensor, energy and error too: a rotation
+/// leaves both as they are. Throws InputError if the shapes differ.
 TensorLedger tensor_ledger(MatrixView<const float> x, const QTensor& q,
                            std::optional<Range> range = std::nullopt);
 

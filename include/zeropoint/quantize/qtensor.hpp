@@ -27,11 +27,13 @@ struct TensorParams {
   std::vector<QuantParams> tiles;  ///< one a tile; of float formats and codebooks the scale alone
   std::vector<float> levels;       ///< a fitted codebook's, ascending
   float tensor_scale = 1;          ///< of block formats with a second scale (NVFP4)
+  std::vector<float> smoothing;    ///< the factors of smooth, the same of both operands
   bool operator==(const TensorParams&) const = default;
 };
 
 /// A quantized tensor, seen as a matrix: its scheme, its codes as they are stored, what they mean,
-/// and what clipping cost. Immutable. Codes of less than a byte are packed without gaps, least
+/// and what clipping cost. Immutable. Of a scheme with transforms, codes and parameters are those
+/// of the transformed matrix. Codes of less than a byte are packed without gaps, least
 /// significant bits first; those of 9 to 16 bits take two bytes, wider ones (tf32) are packed
 /// again; block formats are whole blocks, row by row (of a right operand column by column, along
 /// which its blocks run).
@@ -58,12 +60,19 @@ class QTensor {
   const IntegerGrid& grid() const { return scheme_.format.grid; }
   /// The fraction of elements beyond the grid's ends; 0 for block formats.
   double clipped() const { return clipped_; }
-  /// The same under another scheme's name, which must mean the same tiles.
-  QTensor with_scheme(Scheme scheme) &&;
+  /// The same under another scheme's name, which must mean the same tiles. `last_axis` is what its
+  /// transforms ran along, where that is not the matrix's columns (of a right operand, rows).
+  QTensor with_scheme(Scheme scheme, std::size_t last_axis = 0) &&;
   /// The codes' bytes.
   std::span<const std::uint8_t> bytes() const;
+  /// How many numbers the scheme's transforms combine.
+  std::size_t line() const {
+    if (last_axis_ != 0) return last_axis_;
+    return role_ == Role::right ? rows() : cols();
+  }
   /// Bits a value: codes, scales (32 bits, or as a block stores them), zero points, levels,
-  /// padding.
+  /// padding; of a left operand also the factors of smooth (32 bits each): it must be divided by
+  /// them when it comes, while the right one's are in its codes. Seeds count nothing.
   double effective_bits() const;
 
   /// Calls f(const Matrix<Code>&) with the codes, a value each; those that are packed are unpacked
@@ -78,8 +87,10 @@ class QTensor {
   /// Codes and zero point as the product takes them, to be used while this lives: integers of 8
   /// to 16 bits with one scale. Throws InputError if they are others; multiply() takes all.
   Operand operand() const;
-  /// The real values that the codes stand for.
+  /// The real values that the codes stand for, transformed back.
   Matrix<float> dequantized() const;
+  /// The same as they are in the codes: of the transformed matrix.
+  Matrix<float> decoded() const;
 
  private:
   bool is_packed() const { return scheme_.format.bits < 8 || scheme_.format.bits > 16; }
@@ -91,6 +102,7 @@ class QTensor {
   CodeMatrix stored_;
   TensorParams params_;
   double clipped_ = 0;
+  std::size_t last_axis_ = 0;
 };
 
 }  // namespace zeropoint

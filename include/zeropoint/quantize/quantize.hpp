@@ -1,6 +1,7 @@
 #pragma once
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "zeropoint/core/matrix.hpp"
@@ -13,13 +14,21 @@ namespace zeropoint {
 /// Quantizes a matrix by a scheme, with parameters found in the matrix itself. `what` names it in
 /// errors. Throws InputError on NaN and infinity, naming the first, and on an empty matrix (an
 /// empty one has no range), except with unit scale. The same codes on every instruction set and
-/// thread count.
+/// thread count. Transforms run along what a product sums over: the rows of a left operand, the
+/// columns of a right one, a stored tensor's last axis; throws InputError if they need both
+/// operands.
 QTensor quantize(MatrixView<const float> x, const Scheme& scheme, Role role = Role::stored,
                  std::string_view what = "tensor");
 
 /// A tensor of any shape, contiguous and row-major.
 QTensor quantize(std::span<const float> x, std::span<const std::size_t> shape, const Scheme& scheme,
                  std::string_view what = "tensor");
+
+/// Both operands of a product. Their transforms must be the same; those that need both operands,
+/// as `smooth` does, can be quantized by this alone.
+std::pair<QTensor, QTensor> quantize_pair(MatrixView<const float> a, MatrixView<const float> b,
+                                          const SchemePair& schemes, std::string_view what_a = "A",
+                                          std::string_view what_b = "B");
 
 /// With parameters that are given: static quantization. As many as the scheme has tiles for that
 /// matrix, or one for all.
@@ -37,7 +46,8 @@ Matrix<float> fake_quantize(MatrixView<const float> x, const Scheme& scheme,
 /// A·B of what the codes stand for, in float32. Integer codes with one scale and zero point a
 /// tensor, a row of A, a column of B, or for groups of as many along k in both (one of them may
 /// have the whole) are multiplied as integers, exactly within a group; groups are added in float32,
-/// from the first on. All others are dequantized and multiplied in float32.
+/// from the first on. All others are dequantized and multiplied in float32. Transforms that both
+/// have had alike cancel: codes are multiplied as they are.
 Matrix<float> multiply(const QTensor& a, const QTensor& b);
 
 /// The same with sums as an accumulator holds them. An integer one adds products of codes, zero

@@ -9,11 +9,13 @@
 #include "zeropoint/quantize/convention.hpp"
 #include "zeropoint/quantize/granularity.hpp"
 #include "zeropoint/ranges/observer.hpp"
+#include "zeropoint/transforms/transform.hpp"
 
 namespace zeropoint {
 
-/// How a tensor is quantized, completely: what `int4:sym:group=32:mse@onnxruntime` says.
+/// How a tensor is quantized, completely: what `hadamard+int4:sym:group=32:mse@onnxruntime` says.
 struct Scheme {
+  std::vector<Transform> transforms;  ///< done first, in this order; each kind once at most
   Format format;
   Granularity granularity;
   RangeEstimator range;
@@ -26,10 +28,10 @@ struct Scheme {
   bool operator==(const Scheme&) const = default;
 };
 
-/// Reads FORMAT(:WORD)*[@CONVENTION(:WORD)*]. Words stand in any order, each aspect at most once:
-/// affine | sym; a granularity; a range estimator; a rounding (stochastic=SEED); static | dynamic;
-/// unit; scale-rule=RULE; any axis of the convention as key=value. Throws InputError naming the
-/// nearest known word, or why a word does not go with the format.
+/// Reads (TRANSFORM+)*FORMAT(:WORD)*[@CONVENTION(:WORD)*]. Words stand in any order, each aspect at
+/// most once: affine | sym; a granularity; a range estimator; a rounding (stochastic=SEED); static
+/// | dynamic; unit; scale-rule=RULE; any axis of the convention as key=value. Throws InputError
+/// naming the nearest known word, or why a word does not go with the format.
 Scheme parse_scheme(std::string_view text);
 
 /// The scheme in full: every aspect spelled, parse_scheme reads it back to the same.
@@ -53,7 +55,8 @@ struct SchemeExample {
 };
 const std::vector<SchemeExample>& scheme_examples();
 
-/// "A scheme x another", for the two operands of a product, or one scheme for both.
+/// "A scheme x another", for the two operands of a product, or one scheme for both. Transforms that
+/// either names are done to both; throws InputError if both name some and they differ.
 struct SchemePair {
   Scheme a;
   Scheme b;
