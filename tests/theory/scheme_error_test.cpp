@@ -146,7 +146,7 @@ TEST(SchemeError, HoldsForSomeMeasurements) {
 }
 
 TEST(SchemeError, DISABLED_HoldsForManyMeasurements) {
-  const Share share = compare_all({64, 256, 1000}, {20, 20, 20}, true);
+  const Share share = compare_all({64, 256, 1000}, {200, 60, 20}, true);
   EXPECT_GE(share.inside, 0.94);
   EXPECT_LT(share.median_width, 1.5);
 }
