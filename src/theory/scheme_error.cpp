@@ -747,6 +747,7 @@ std::string refusal(const Distribution& distribution, const Scheme& scheme, std:
   }
   if (rows == 0 || cols == 0) return "there are no entries";
   if (scheme.is_static) return "static parameters come from elsewhere";
+  if (!scheme.transforms.empty()) return "transforms make other entries of these";
   return no_step_function(scheme);
 }
 
@@ -836,6 +837,10 @@ ErrorPrediction predict_study_error(const Distribution& source, std::size_t m, s
                                     std::size_t n, double cover, int bits,
                                     const Convention& convention) {
   if (convention.rounding == Rounding::stochastic) return none("rounding is at random");
+  const double mean = source.partial_mean(kInfinity);
+  if (mean * mean > 0.01 * source.partial_square(kInfinity)) {
+    return none("entries have a mean, so that those of a row of the product have a part in common");
+  }
   Scheme scheme;
   scheme.format.bits = bits;
   scheme.format.grid = convention.grid(bits);
@@ -851,8 +856,8 @@ ErrorPrediction predict_study_error(const Distribution& source, std::size_t m, s
   const double whole = study.ground_truth * study.ground_truth;
   const double of_product = std::min(whole, study.product * study.product);
   // How far their squares stray, together.
-  const auto strays = [](double square, double end, double expected) {
-    return expected > 0 ? square * (end * end / (expected * expected) - 1) : 0;
+  const auto strays = [](double part, double end, double expected) {
+    return expected > 0 ? part * (end * end / (expected * expected) - 1) : 0;
   };
   const auto together = [&](double product_end, double output_end) {
     return std::hypot(strays(of_product, product_end, product.expected),

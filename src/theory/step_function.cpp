@@ -17,7 +17,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Finer grids than this are taken as even: their steps are far below what a density changes over.
-constexpr std::size_t kMostCells = 1024;
+constexpr std::size_t kMostCells = 4096;
 
 // An element of a block: a float format, or evenly spaced numbers code/unit up to `most`.
 struct BlockElement {
@@ -125,6 +125,13 @@ StepFunction of_grid(QuantParams params, const IntegerGrid& grid, const Conventi
     f.add_fine(value(grid.lo()), step, shift(is_turning && turn > value(grid.lo())));
     if (is_turning && turn > value(grid.lo()) && turn < value(grid.hi())) {
       f.add_fine(turn, step, shift(false));
+    }
+    // What is 0 stays it, if there is an atom.
+    const bool is_nearest =
+        convention.rounding == Rounding::half_even || convention.rounding == Rounding::half_away;
+    if (is_nearest && value(grid.lo()) < -scale && value(grid.hi()) > scale) {
+      f.add_cell(-scale / 2, 0);
+      f.add_fine(scale / 2, step, 0);
     }
     f.add_cell(value(grid.hi()), value(grid.hi()));
     return f;

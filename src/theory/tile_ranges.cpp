@@ -68,29 +68,26 @@ class Magnitudes {
     for (; from <= most; from *= 2) {
       const double split = from * inner / boundary;
       if (split > from) below = add_between(from, split, below);
-      below = add_between(split, 2 * from > most ? kInfinity : 2 * from, below);
+      below = add_between(split, 2 * from, below, 2 * from > most);
     }
     return std::move(list_);
   }
 
  private:
-  double tail_of(double magnitude) const {
-    if (std::isinf(magnitude)) return 0;
-    return 1 - cdf(magnitude) + cdf(-magnitude);
-  }
+  double tail_of(double magnitude) const { return 1 - cdf(magnitude) + cdf(-magnitude); }
   double cdf(double x) const {
     std::size_t hint = 0;
     return moments_.at(x, hint)[0];
   }
 
   // Magnitudes between two, of which the lower one has P(max ≤ it) = below. Returns the upper's.
-  double add_between(double from, double to, double below) {
-    const double tail = tail_of(to);
+  double add_between(double from, double to, double below, bool is_last = false) {
+    const double tail = is_last ? 0 : tail_of(to);
     const double above = tail >= 1 ? 0 : std::exp(count_ * std::log1p(-tail));
     if (above - below < 1e-9) return above;
     using Rule = boost::math::quadrature::gauss<double, 10>;
     // The other values' errors are smooth in the largest one, but its own is a saw.
-    const auto extreme = errors_of_extreme(from, std::min(to, 2 * from));
+    const auto extreme = errors_of_extreme(from, to);
     for (std::size_t i = 0; i < Rule::abscissa().size(); ++i) {
       for (const double side : {-1.0, 1.0}) {
         const double part = (1 + side * Rule::abscissa()[i]) / 2;
@@ -141,7 +138,7 @@ class Magnitudes {
 
   void add(double weight, double tail, bool is_usual, double least = 0, double most = kInfinity) {
     const double m =
-        std::clamp(magnitude_quantile(distribution_, tail), least, std::nextafter(most, 0.0));
+        std::clamp(magnitude_quantile(distribution_, tail), least, most * (1 - 0x1p-23));
     const double up = distribution_.pdf(m);
     const double down = distribution_.pdf(-m);
     const double positive = up + down > 0 && std::isfinite(up + down) ? up / (up + down) : 0.5;

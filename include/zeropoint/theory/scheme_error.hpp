@@ -27,8 +27,8 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
                                 std::size_t m, std::size_t k, std::size_t n);
 
 /// The ground-truth error of a cell of the study: what predict_study() expects, and its interval.
-/// None where predict_study() has no say: distributions that are not independent, stochastic
-/// rounding.
+/// None where predict_study() has no say (distributions that are not independent, stochastic
+/// rounding), nor for distributions with a mean: rows of Y have a part in common then.
 ErrorPrediction predict_study_error(const Distribution& distribution, std::size_t m, std::size_t k,
                                     std::size_t n, double cover, int bits,
                                     const Convention& convention);
