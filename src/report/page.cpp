@@ -333,7 +333,8 @@ std::string to_page(const Run& run) {
   std::string figures;
   FigureOf figure_of;
   if (of_schemes) {
-    figures = page::scheme_figures(rows, number) + page::limit_figures(rows, number);
+    figures = page::scheme_figures(rows, number);
+    figures += page::limit_figures(rows, number);
     const int first = number;
     figures += page::coverage_figures(rows, number);
     if (number > first) figure_of[3] = first;

@@ -142,6 +142,7 @@ std::vector<plot::Series> points(const Group& group, plot::Mark mark, const Heig
         {operand.bits, height(operand.bits, operand.mse), operand.name});
   }
   std::erase_if(all, [](const plot::Series& series) { return series.points.empty(); });
+  std::ranges::reverse(all);  // integers, which are the most, have their labels last
   return all;
 }
 

@@ -71,9 +71,9 @@ class Scale {
       }
       return all;
     }
+    // 1, 2 or 5 times a power of ten, for 4 to 10 ticks.
     double step = std::pow(10.0, std::floor(std::log10(hi_ - lo_)));
-    while ((hi_ - lo_) / step < 4) step /= 2;
-    while ((hi_ - lo_) / step > 9) step *= 2;
+    if ((hi_ - lo_) / step < 4) step /= (hi_ - lo_) / step < 2 ? 5 : 2;
     for (double value = std::ceil(lo_ / step) * step; value <= hi_; value += step) {
       all.push_back({value, fmt::format("{:.4g}", std::abs(value) < step / 2 ? 0 : value)});
     }
