@@ -1,4 +1,5 @@
 // Quantizing by scheme: every format and granularity, against its plain definition.
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -19,6 +20,7 @@
 namespace zeropoint {
 namespace {
 
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 Matrix<float> random_matrix(std::size_t rows, std::size_t cols, unsigned seed = 1) {
@@ -266,9 +268,46 @@ TEST(QuantizeByScheme, EffectiveBitsCountEverything) {
   EXPECT_EQ(bits("nvfp4"), 4.5 + 32.0 / 256);
   EXPECT_EQ(bits("q4_0"), 4.5);
   EXPECT_EQ(bits("lloyd4"), 4 + (16 * 32 + 32.0) / 256);
+  // The levels of these are known to whoever reads them.
+  EXPECT_EQ(bits("nf4:group=64"), 4.5);
+  EXPECT_EQ(bits("lloyd4-normal:channel"), 4.5);
+  // A zero point that need not lie on the grid takes more than a code.
+  EXPECT_EQ(bits("int8@report-code"), 8 + 64.0 / 256);
+  EXPECT_EQ(bits("int8@report-code:zero-point-clamp=yes"), 8 + 40.0 / 256);
+  EXPECT_EQ(bits("int8@report-code:zero-in-range=forced"), 8 + 40.0 / 256);
+  EXPECT_EQ(bits("int8:sym@report-code"), 8 + 32.0 / 256);
   // Rows of 33 values take two blocks of 32.
   const auto odd = random_matrix(2, 33);
   EXPECT_EQ(quantize(odd.view(), parse_scheme("mxint8")).effective_bits(), 8.0 * 2 * 33 / 33);
+}
+
+TEST(QuantizeByScheme, TilesLargerThanTheMatrixAreTheMatrix) {
+  const auto x = random_matrix(7, 9);
+  const auto whole = quantize(x.view(), parse_scheme("int4")).dequantized();
+  for (const char* text : {"int4:block=18446744073709551615x18446744073709551615",
+                           "int4:block=4294967296x4294967296", "int4:block=7x9"}) {
+    const auto q = quantize(x.view(), parse_scheme(text));
+    EXPECT_EQ(q.tiles(), (Tiles{7, 9, 7, 9})) << text;
+    EXPECT_THAT(q.dequantized().values(), ElementsAreArray(whole.values())) << text;
+  }
+  const auto rows = quantize(x.view(), parse_scheme("int4:channel")).dequantized();
+  for (const Role role : {Role::stored, Role::left}) {
+    const auto q = quantize(x.view(), parse_scheme("int4:group=18446744073709551615"), role);
+    EXPECT_EQ(q.tiles(), (Tiles{7, 9, 1, 9}));
+    EXPECT_THAT(q.dequantized().values(), ElementsAreArray(rows.values()));
+  }
+  EXPECT_EQ(make_tiles(parse_granularity("group=18446744073709551615"), std::array{7UL, 9UL},
+                       Role::right),
+            (Tiles{7, 9, 7, 1}));
+}
+
+TEST(QuantizeByScheme, ShapesTooLargeToCountAreRefused) {
+  const std::size_t half = std::size_t{1} << 32;
+  for (const auto& shape : {std::vector{half, half}, std::vector{half, half, std::size_t{0}}}) {
+    EXPECT_THAT(testing::refusal(
+                    [&] { quantize(std::span<const float>(), shape, parse_scheme("bf16"), "W"); }),
+                HasSubstr("W: expected a shape whose elements can be counted"));
+  }
 }
 
 TEST(QuantizeByScheme, ChannelsOfAnyAxisOfAnyShape) {
@@ -291,7 +330,8 @@ TEST(QuantizeByScheme, ChannelsOfAnyAxisOfAnyShape) {
     for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(back.data()[i], x[i], 0.04);
   }
   EXPECT_THAT(testing::refusal([&] { quantize(x, shape, parse_scheme("int8:channel=3")); }),
-              HasSubstr("3 dimensions"));
+              HasSubstr("an axis from 0 to 2, or -3 to -1 from the last on, of a tensor of 3 "
+                        "dimensions"));
 }
 
 TEST(QuantizeByScheme, AwkwardTensorsHaveDefinedResultsOrNamedErrors) {
