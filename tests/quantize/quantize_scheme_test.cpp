@@ -1,4 +1,5 @@
 // Quantizing by scheme: every format and granularity, against its plain definition.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -11,6 +12,7 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
+#include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/quantize.hpp"
 
@@ -299,6 +301,107 @@ TEST(QuantizeByScheme, TilesLargerThanTheMatrixAreTheMatrix) {
   EXPECT_EQ(make_tiles(parse_granularity("group=18446744073709551615"), std::array{7UL, 9UL},
                        Role::right),
             (Tiles{7, 9, 7, 1}));
+}
+
+// The ends of these are the means of all that lies beyond them; those of nf4 are ends.
+TEST(QuantizeByScheme, CodebooksOfMeansClipNothing) {
+  auto x = random_matrix(40, 50);
+  x.data()[7] = 30;
+  for (const char* text :
+       {"lloyd3-normal", "lloyd4-uniform:channel", "lloyd1-laplace:group=8", "lloyd3", "lloyd1"}) {
+    EXPECT_EQ(quantize(x.view(), parse_scheme(text)).clipped(), 0) << text;
+  }
+  const auto q = quantize(x.view(), parse_scheme("nf4:cover=0.9"));
+  const auto beyond = std::ranges::count_if(
+      x.values(), [&](float value) { return std::abs(value) > q.params().scale; });
+  EXPECT_GT(beyond, 100);
+  EXPECT_EQ(q.clipped(), static_cast<double>(beyond) / 2000);
+}
+
+// x read by other scales than those that its codes were made with: the best of all there are.
+TEST(QuantizeByScheme, ShrinkLeavesTheLeastErrorThatTheCodesAllow) {
+  const auto x = random_matrix(60, 90);
+  const auto error = [&](const Matrix<float>& back) { return relative_error(x, back); };
+  for (const char* text :
+       {"int2:sym", "int2", "int3:sym:channel", "int4:group=16", "int4:block=7x11", "int1:sym",
+        "uint3:floor@report", "int4:stochastic=3", "e2m1", "e2m1:group=8", "e3m2:cover=0.9",
+        "nf4:group=64", "lloyd2-normal:channel", "hadamard=1+int2:sym:group=30"}) {
+    for (const Role role : {Role::stored, Role::left, Role::right}) {
+      const auto plain = quantize(x.view(), parse_scheme(text), role);
+      std::string shrunk_text = text;
+      const auto at = std::min(shrunk_text.find('@'), shrunk_text.size());
+      const Scheme scheme = parse_scheme(shrunk_text.insert(at, ":shrink"));
+      const auto shrunk = quantize(x.view(), scheme, role);
+      EXPECT_TRUE(std::ranges::equal(shrunk.bytes(), plain.bytes())) << text;
+      EXPECT_EQ(shrunk.effective_bits(), plain.effective_bits()) << text;
+      EXPECT_EQ(shrunk.clipped(), plain.clipped()) << text;
+      EXPECT_EQ(shrunk.encoding_parameters(), plain.parameters()) << text;
+      EXPECT_EQ(find_params(x.view(), scheme, role), plain.parameters()) << text;
+      EXPECT_EQ(quantize(x.view(), scheme, shrunk.encoding_parameters(), role).parameters(),
+                shrunk.parameters())
+          << text;
+      const double least = error(shrunk.dequantized());
+      EXPECT_LT(least, error(plain.dequantized())) << text;
+      // No scale near it is better; those of float32 are 1.2e-7 apart.
+      for (const float factor : {0.999F, 1.001F}) {
+        TensorParams other = shrunk.parameters();
+        for (auto& tile : other.tiles) tile.scale *= factor;
+        std::vector<float> scales;
+        for (const auto& tile : other.tiles) scales.push_back(tile.scale);
+        EXPECT_LT(least, error(quantize(x.view(), scheme, role).with_scales(scales).dequantized()))
+            << text;
+      }
+    }
+  }
+}
+
+TEST(QuantizeByScheme, ShrinkLeavesAloneWhatTellsNothing) {
+  Matrix<float> x(2, 8);
+  std::ranges::fill(x.values(), 0.0F);
+  x(1, 3) = 2;
+  const auto q = quantize(x.view(), parse_scheme("int4:sym:channel:shrink"));
+  EXPECT_EQ(q.parameters(), quantize(x.view(), parse_scheme("int4:sym:channel")).parameters());
+  const Matrix<float> none(0, 8);
+  EXPECT_EQ(quantize(none.view(), parse_scheme("bf16")).rows(), 0U);
+}
+
+// With ρ = ⟨x,q⟩/⟨x,x⟩ and p = ⟨q,q⟩/⟨x,x⟩ of both operands, the squared relative error of their
+// product is 1 − 2ρ_Aρ_B + p_Ap_B. Multiplied by f it is 1 − 2fρ_Aρ_B + f²p_Ap_B, least at
+// f = ρ_Aρ_B/(p_Ap_B), the product of both factors: 1 − ρ_A²ρ_B²/(p_Ap_B).
+TEST(QuantizeByScheme, ShrinkGainsInProductsWhatIsPredicted) {
+  Matrix<float> a(400, 900), b(900, 400);
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  for (auto* x : {&a, &b}) {
+    for (auto& value : x->values()) value = normal(random);
+  }
+  const auto y = float_product(a, b);
+  const auto error = [&](const char* text) {
+    const Scheme scheme = parse_scheme(text);
+    return std::pow(relative_error(y, multiply(quantize(a.view(), scheme, Role::left),
+                                               quantize(b.view(), scheme, Role::right))),
+                    2);
+  };
+  struct Moments {
+    double rho, p;
+  };
+  const auto moments = [](const Matrix<float>& x, Role role) {
+    const auto q = quantize(x.view(), parse_scheme("int2:sym:cover=0.98"), role).dequantized();
+    double xx = 0, xq = 0, qq = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      xx += double{x.data()[i]} * x.data()[i];
+      xq += double{x.data()[i]} * q.data()[i];
+      qq += double{q.data()[i]} * q.data()[i];
+    }
+    return Moments{xq / xx, qq / xx};
+  };
+  const auto of_a = moments(a, Role::left), of_b = moments(b, Role::right);
+  const double rho = of_a.rho * of_b.rho, p = of_a.p * of_b.p;
+  const double before = error("int2:sym:cover=0.98"), after = error("int2:sym:cover=0.98:shrink");
+  EXPECT_NEAR(before, 1 - 2 * rho + p, 0.01 * before);
+  EXPECT_NEAR(after, 1 - rho * rho / p, 0.01 * after);
+  EXPECT_NEAR(before - after, (rho - p) * (rho - p) / p, 0.05 * (before - after));
+  EXPECT_LT(after, 0.8 * before);
 }
 
 TEST(QuantizeByScheme, ShapesTooLargeToCountAreRefused) {
