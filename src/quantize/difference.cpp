@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/quantize/quantize.hpp"
@@ -31,6 +33,7 @@ SchemeResult result_of(MatrixView<const float> x, const QTensor& q, const Matrix
     }
   }
   result.relative_error = error == 0 ? 0 : std::sqrt(error / whole);
+  result.is_zero = whole == 0;
   result.sqnr_db = -20 * std::log10(result.relative_error);
   result.effective_bits = q.effective_bits();
   result.clipped = q.clipped();
@@ -43,10 +46,11 @@ SchemeResult result_of(MatrixView<const float> x, const QTensor& q, const Matrix
                                       static_cast<std::ptrdiff_t>(x.cols), 1};
   try {
     result.changed_again =
-        differing(back, quantize(again, q.scheme(), q.parameters()).dequantized());
+        differing(back, quantize(again, q.scheme(), q.encoding_parameters()).dequantized());
     result.changed_anew = differing(back, fake_quantize(again, q.scheme()));
-  } catch (const InputError&) {  // what came back cannot be quantized: beyond fp16, say
-    result.changed_anew = back.size();
+  } catch (const InputError& refusal) {  // what came back lies beyond fp16, say
+    result.changed_again = result.changed_anew = std::nullopt;
+    result.not_again = refusal.what();
   }
   return result;
 }
@@ -70,6 +74,21 @@ std::vector<std::pair<std::string, std::string>> axes_of(const Convention& conve
     at = end + 1;
   }
   return axes;
+}
+
+std::string range_of(const Scheme& scheme) {
+  return scheme.unit_scale ? "unit" : to_string(scheme.range);
+}
+
+std::string dequantization_of(const Scheme& scheme) { return scheme.shrinks ? "shrink" : "plain"; }
+
+// Whether a scheme says all that it is made of: parse_scheme refuses or drops what decides nothing.
+bool can_be_said(const Scheme& scheme) {
+  try {
+    return parse_scheme(to_string(scheme)) == scheme;
+  } catch (const InputError&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -107,35 +126,57 @@ SchemeDifference compare_schemes(MatrixView<const float> x, const Scheme& a, con
     });
   }
 
-  const auto try_axis = [&](std::string axis, std::string was, std::string becomes, Scheme scheme) {
+  difference.same = a == b;
+  // Takes over from b what `take` says, where a's scheme may say it.
+  const auto try_axis = [&](std::string axis, std::string was, std::string becomes,
+                            const auto& take) {
     if (was == becomes) return;
-    const auto changed = differing(back_a, fake_quantize(x, scheme, Role::stored, what));
-    difference.axes.push_back({std::move(axis), std::move(was), std::move(becomes), changed});
-  };
-  Scheme other = a;
-  other.granularity = b.granularity;
-  try_axis("granularity", to_string(a.granularity), to_string(b.granularity), other);
-  other = a;
-  other.range = b.range;
-  try_axis("range", to_string(a.range), to_string(b.range), other);
-  const auto axes_a = axes_of(a.convention), axes_b = axes_of(b.convention);
-  for (std::size_t i = 0; i < axes_a.size(); ++i) {
-    if (axes_a[i].first == "norm" || axes_a[i].first == "sign") continue;
-    other = a;
-    set_axis(other.convention, axes_b[i].first + "=" + axes_b[i].second);
+    Scheme other = a;
+    take(other);
     if (a.format.kind == FormatKind::integer) {
       other.format.grid = other.convention.grid(a.format.bits);
     }
-    try_axis(axes_a[i].first, axes_a[i].second, axes_b[i].second, other);
+    if (!can_be_said(other)) return;
+    const auto changed = differing(back_a, fake_quantize(x, other, Role::stored, what));
+    difference.axes.push_back({std::move(axis), std::move(was), std::move(becomes), changed});
+  };
+  if (a.format.name != b.format.name) {
+    difference.axes.push_back({"format", a.format.name, b.format.name, difference.values_differ});
   }
   if (a.transforms != b.transforms) {
-    other = a;
-    other.transforms = b.transforms;
-    try_axis("transforms", transforms_of(a), transforms_of(b), other);
+    try_axis("transforms", transforms_of(a), transforms_of(b),
+             [&](Scheme& other) { other.transforms = b.transforms; });
   }
-  if (a.format.name != b.format.name) {
-    difference.axes.insert(difference.axes.begin(),
-                           {"format", a.format.name, b.format.name, difference.values_differ});
+  // The rules of blocks are no words that others could take over.
+  const bool both_blocks = a.format.kind == FormatKind::block && b.format.kind == FormatKind::block;
+  if (b.format.kind != FormatKind::block) {
+    try_axis("granularity", to_string(a.granularity), to_string(b.granularity),
+             [&](Scheme& other) { other.granularity = b.granularity; });
+    try_axis("range", range_of(a), range_of(b), [&](Scheme& other) {
+      other.range = b.range;
+      other.unit_scale = b.unit_scale;
+    });
+    try_axis("dequantization", dequantization_of(a), dequantization_of(b),
+             [&](Scheme& other) { other.shrinks = b.shrinks; });
+  }
+  if (both_blocks && a.format.block->has_scale_rule && b.format.block->has_scale_rule) {
+    try_axis("scale-rule", std::string(to_string(a.scale_rule)),
+             std::string(to_string(b.scale_rule)),
+             [&](Scheme& other) { other.scale_rule = b.scale_rule; });
+  }
+  if (b.format.kind != FormatKind::block || (both_blocks && b.format.block->has_scale_rule)) {
+    const auto axes_a = axes_of(a.convention), axes_b = axes_of(b.convention);
+    for (std::size_t i = 0; i < axes_a.size(); ++i) {
+      if (axes_a[i].first == "norm" || axes_a[i].first == "sign") continue;
+      try_axis(axes_a[i].first, axes_a[i].second, axes_b[i].second, [&](Scheme& other) {
+        set_axis(other.convention, axes_b[i].first + "=" + axes_b[i].second);
+        if (axes_b[i].first == "rounding") other.seed = b.seed;
+      });
+    }
+    if (a.convention.rounding == b.convention.rounding) {
+      try_axis("seed", std::to_string(a.seed), std::to_string(b.seed),
+               [&](Scheme& other) { other.seed = b.seed; });
+    }
   }
   return difference;
 }

@@ -79,9 +79,13 @@ Granularity parse_granularity(std::string_view word) {
       granularity.cols = positive(argument, word);
     } else {
       const auto by = argument.find('x');
+      if (by == argument.npos) {
+        throw InputError(fmt::format(
+            "scheme: expected {}={}, two positive whole numbers with an x between, found '{}'", key,
+            kWords[i].argument, word));
+      }
       granularity.rows = positive(argument.substr(0, by), word);
-      granularity.cols =
-          positive(by == argument.npos ? std::string_view() : argument.substr(by + 1), word);
+      granularity.cols = positive(argument.substr(by + 1), word);
     }
     return granularity;
   }
@@ -113,6 +117,13 @@ Tiles make_tiles(const Granularity& granularity, std::span<const std::size_t> sh
   Tiles tiles{rank == 0 ? 1 : product(shape.first(rank - 1)), last, 1, 1};
   const auto whole_rows = [&] { tiles.tile_rows = std::max<std::size_t>(tiles.rows, 1); };
   const auto whole_cols = [&] { tiles.tile_cols = std::max<std::size_t>(tiles.cols, 1); };
+  // No tile is larger than the matrix, so that what is computed from its size does not wrap around.
+  const auto rows_of_tile = [&](std::size_t n) {
+    tiles.tile_rows = std::min(n, std::max<std::size_t>(tiles.rows, 1));
+  };
+  const auto cols_of_tile = [&](std::size_t n) {
+    tiles.tile_cols = std::min(n, std::max<std::size_t>(tiles.cols, 1));
+  };
   switch (granularity.kind) {
     case GranularityKind::tensor:
     case GranularityKind::layer:
@@ -126,7 +137,11 @@ Tiles make_tiles(const Granularity& granularity, std::span<const std::size_t> sh
           static_cast<std::size_t>(given < 0 ? given + static_cast<int>(rank) : given);
       if (axis >= rank) {
         throw InputError(
-            fmt::format("channel={}: expected an axis of a tensor of {} dimensions", given, rank));
+            rank == 0
+                ? fmt::format("channel={}: expected a tensor with axes, found a number", given)
+                : fmt::format("channel={}: expected an axis from 0 to {}, or -{} to -1 from "
+                              "the last on, of a tensor of {} dimensions",
+                              given, rank - 1, rank, rank));
       }
       if (axis == 0) {
         tiles.rows = shape[0];
@@ -143,11 +158,11 @@ Tiles make_tiles(const Granularity& granularity, std::span<const std::size_t> sh
       break;
     }
     case GranularityKind::group:
-      (role == Role::right ? tiles.tile_rows : tiles.tile_cols) = granularity.cols;
+      role == Role::right ? rows_of_tile(granularity.cols) : cols_of_tile(granularity.cols);
       break;
     case GranularityKind::block:
-      tiles.tile_rows = granularity.rows;
-      tiles.tile_cols = granularity.cols;
+      rows_of_tile(granularity.rows);
+      cols_of_tile(granularity.cols);
       break;
   }
   return tiles;

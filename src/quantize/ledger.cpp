@@ -14,6 +14,7 @@
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/ranges/observer.hpp"
 
+#include "quantize/stored_codes.hpp"
 #include "quantize/tile_params.hpp"
 #include "quantize/tile_walk.hpp"
 #include "quantize/transformed.hpp"
@@ -194,10 +195,20 @@ Matrix<float> difference(const Matrix<float>& x, const Matrix<float>& y) {
 TensorLedger tensor_ledger(MatrixView<const float> x, const QTensor& q,
                            std::optional<Range> range) {
   check_shape("the tensor", x.rows, x.cols, q.rows(), q.cols());
-  const Matrix<float> back = q.decoded();
-  MatrixView<const float> from = x, to = back.view();
+  const Matrix<float> read = q.decoded();
   const auto& scheme = q.scheme();
-  const auto& params = q.parameters();
+  const TensorParams params = q.encoding_parameters();
+  // What shrink gained is the last part: all before is of the scales that codes were made with.
+  Matrix<float> before;
+  if (scheme.shrinks) {
+    before = Matrix<float>(q.rows(), q.cols());
+    const Tiles whole{q.rows(), q.cols(), std::max<std::size_t>(q.rows(), 1),
+                      std::max<std::size_t>(q.cols(), 1)};
+    decode_stored(scheme.format, params.tiles.size() == 1 ? whole : q.tiles(), params, q.bytes(),
+                  before);
+  }
+  const Matrix<float>& back = scheme.shrinks ? before : read;
+  MatrixView<const float> from = x, to = back.view(), last = read.view();
   Matrix<float> turned;
   if (!scheme.transforms.empty()) {
     turned = transformed(x, scheme, params.smoothing, q.role(), "tensor");
@@ -209,6 +220,7 @@ TensorLedger tensor_ledger(MatrixView<const float> x, const QTensor& q,
     if (q.role() == Role::right) {
       from = transposed(from);
       to = transposed(to);
+      last = transposed(last);
     }
     tiles = {from.rows, from.cols, 1, std::max<std::size_t>(from.cols, 1)};
   } else if (params.tiles.size() == 1) {
@@ -243,6 +255,11 @@ TensorLedger tensor_ledger(MatrixView<const float> x, const QTensor& q,
         break;
       }
       case FormatKind::codebook:
+        if (scheme.format.codebook->unit != LevelUnit::magnitude) {
+          constexpr double kNoEnd = std::numeric_limits<double>::infinity();
+          part = scaled_numbers(-kNoEnd, kNoEnd, values.values(), found.values());
+          break;
+        }
         part = scaled_numbers(double{params.levels.front()} * stored.scale,
                               double{params.levels.back()} * stored.scale, values.values(),
                               found.values());
@@ -252,8 +269,11 @@ TensorLedger tensor_ledger(MatrixView<const float> x, const QTensor& q,
                       found.values());
         break;
     }
+    const Gathered<float> result(tile_view(tiles, tile, last));
     for (std::size_t i = 0; i < values.values().size(); ++i) {
-      part.error += square(double{found.values()[i]} - values.values()[i]);
+      const double error = square(double{result.values()[i]} - values.values()[i]);
+      part.stored_scale += error - square(double{found.values()[i]} - values.values()[i]);
+      part.error += error;
       part.energy += square(values.values()[i]);
     }
   });

@@ -110,6 +110,23 @@ QTensor QTensor::with_scheme(Scheme scheme, std::size_t last_axis) && {
   return std::move(*this);
 }
 
+TensorParams QTensor::encoding_parameters() const {
+  TensorParams params = params_;
+  for (std::size_t i = 0; i < encoding_scales_.size(); ++i) {
+    params.tiles[i].scale = encoding_scales_[i];
+  }
+  return params;
+}
+
+QTensor QTensor::with_scales(std::span<const float> scales) && {
+  encoding_scales_.clear();
+  for (std::size_t i = 0; i < params_.tiles.size(); ++i) {
+    encoding_scales_.push_back(params_.tiles[i].scale);
+    params_.tiles[i].scale = scales[i];
+  }
+  return std::move(*this);
+}
+
 std::span<const std::uint8_t> QTensor::bytes() const {
   return std::visit(
       []<class Code>(const Matrix<Code>& codes) {
@@ -131,9 +148,14 @@ double QTensor::effective_bits() const {
   if (!scheme_.unit_scale) {
     const bool has_zero_points =
         format.kind == FormatKind::integer && scheme_.convention.mapping == Mapping::affine;
-    bits += static_cast<double>(params_.tiles.size()) * (32 + (has_zero_points ? format.bits : 0));
+    const bool is_on_grid = scheme_.convention.clamp_zero_point || scheme_.convention.zero_in_range;
+    const int zero_point = is_on_grid ? format.bits : 32;
+    bits += static_cast<double>(params_.tiles.size()) * (32 + (has_zero_points ? zero_point : 0));
   }
-  return (bits + 32 * static_cast<double>(params_.levels.size())) / values;
+  if (format.kind == FormatKind::codebook && format.codebook->is_fitted()) {
+    bits += 32 * static_cast<double>(params_.levels.size());
+  }
+  return bits / values;
 }
 
 CodeMatrix QTensor::unpacked() const {

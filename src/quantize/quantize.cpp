@@ -7,6 +7,7 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
@@ -179,6 +180,46 @@ TensorParams find_transformed(MatrixView<const float> x, const Scheme& scheme, R
   return params;
 }
 
+// The scales with which the codes of `q` are nearest to x in the mean square; those that it has
+// where there is nothing to tell by: codes for 0 alone, or numbers that point the other way.
+std::vector<float> shrunk_scales(MatrixView<const float> x, const QTensor& q) {
+  struct Sums {
+    double of_both = 0, of_codes = 0;
+  };
+  const auto& params = q.parameters().tiles;
+  const bool is_one = params.size() == 1;
+  // Rows, where one scale serves all, so that threads share them; added in order below.
+  const Tiles tiles =
+      is_one ? Tiles{x.rows, x.cols, 1, std::max<std::size_t>(x.cols, 1)} : q.tiles();
+  const Matrix<float> decoded = q.decoded();
+  std::vector<Sums> sums(tiles.rows * tiles.cols == 0 ? 0 : tiles.count());
+  for_tiles(tiles, [&](std::size_t tile) {
+    const MatrixView<const float> from = tile_view(tiles, tile, x);
+    const MatrixView<const float> to = tile_view(tiles, tile, decoded.view());
+    for (std::size_t i = 0; i < from.rows; ++i) {
+      for (std::size_t j = 0; j < from.cols; ++j) {
+        sums[tile].of_both += double{from(i, j)} * to(i, j);
+        sums[tile].of_codes += double{to(i, j)} * to(i, j);
+      }
+    }
+  });
+  if (is_one) {
+    Sums all;
+    for (const Sums& row : sums) {
+      all.of_both += row.of_both;
+      all.of_codes += row.of_codes;
+    }
+    sums = {all};
+  }
+  std::vector<float> scales;
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const double factor = sums[i].of_both / sums[i].of_codes;
+    const auto scale = static_cast<float>(params[i].scale * factor);
+    scales.push_back(factor > 0 && scale > 0 && std::isfinite(scale) ? scale : params[i].scale);
+  }
+  return scales;
+}
+
 // After the scheme's transforms, if it has any. `is_checked`: all numbers are known to be finite.
 QTensor quantize_transformed(MatrixView<const float> x, const Scheme& scheme,
                              const TensorParams& params, Role role, std::string_view what,
@@ -208,7 +249,10 @@ QTensor quantize_transformed(MatrixView<const float> x, const Scheme& scheme,
   }
   const auto size = static_cast<double>(x.rows * x.cols);
   const double clipped = size == 0 ? 0 : static_cast<double>(stored.clipped) / size;
-  return {scheme, role, tiles, std::move(stored.codes), params, clipped};
+  QTensor q(scheme, role, tiles, std::move(stored.codes), params, clipped);
+  if (!scheme.shrinks) return q;
+  const auto scales = shrunk_scales(view, q);
+  return std::move(q).with_scales(scales);
 }
 
 void check_dynamic(const Scheme& scheme, std::string_view what) {
@@ -282,8 +326,17 @@ std::pair<QTensor, QTensor> quantize_pair(MatrixView<const float> a, MatrixView<
 
 QTensor quantize(std::span<const float> x, std::span<const std::size_t> shape, const Scheme& scheme,
                  std::string_view what) {
+  // Extents of 0 count as 1 here: parts of the shape are multiplied by themselves, too.
+  std::size_t most = 1;
   std::size_t size = 1;
-  for (const auto extent : shape) size *= extent;
+  for (const auto extent : shape) {
+    if (extent > 1 && most > std::numeric_limits<std::size_t>::max() / extent) {
+      throw InputError(fmt::format("{}: expected a shape whose elements can be counted, found {}",
+                                   what, fmt::join(shape, "x")));
+    }
+    most *= std::max<std::size_t>(extent, 1);
+    size *= extent;
+  }
   if (size != x.size()) {
     throw InputError(
         fmt::format("{}: expected {} values for its shape, found {}", what, size, x.size()));

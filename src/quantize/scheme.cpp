@@ -19,9 +19,19 @@ namespace {
 constexpr std::string_view kDefaultConvention = "onnx";
 
 // Aspects of a scheme, each of which may be said once.
-enum class Aspect { symmetry, granularity, range, rounding, timing, scale_rule, axis };
-constexpr std::array<std::string_view, 7> kAspects = {
-    "symmetry", "granularity", "range", "rounding", "timing", "scale-rule", "axis"};
+enum class Aspect {
+  symmetry,
+  granularity,
+  range,
+  rounding,
+  timing,
+  scale_rule,
+  dequantization,
+  axis
+};
+constexpr std::array<std::string_view, 8> kAspects = {"symmetry",       "granularity", "range",
+                                                      "rounding",       "timing",      "scale-rule",
+                                                      "dequantization", "axis"};
 std::string_view name(Aspect aspect) { return kAspects[static_cast<std::size_t>(aspect)]; }
 
 std::string_view key_of(std::string_view word) { return word.substr(0, word.find('=')); }
@@ -36,8 +46,9 @@ bool holds(const List& list, const Word& word, Key key) {
 }
 
 bool is_number(std::string_view text) {
-  return !text.empty() && (text.front() == '.' || text.front() == '-' ||
-                           (text.front() >= '0' && text.front() <= '9'));
+  double value = 0;  // what follows one, and nan and inf, are refused where it is read
+  return std::from_chars(text.data(), text.data() + text.size(), value).ec !=
+         std::errc::invalid_argument;
 }
 
 bool is_transform(std::string_view key) {
@@ -51,33 +62,81 @@ bool is_transform(std::string_view key) {
                   key_of(word), printable(word)));
 }
 
+[[noreturn]] void refuse_plus(std::string_view word) {
+  throw InputError(
+      fmt::format("scheme: expected transforms in front of the format, each with a + behind it, as "
+                  "in hadamard+int8; found '{}'",
+                  printable(word)));
+}
+
+bool is_format(std::string_view name) {
+  try {
+    parse_format(name);
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
+// The word that somebody means who writes this one in full.
+std::string_view abbreviated(std::string_view key) {
+  if (key == "symmetric") return "sym";
+  if (key == "asymmetric") return "affine";
+  return {};
+}
+
+// Axes of a convention that decide something for a kind of format. Mapping and rounding are
+// aspects, however they are spelled; sign and norm are refused by themselves.
+bool has_axis(FormatKind kind, std::string_view key) {
+  if (kind == FormatKind::integer) return true;
+  return key == "cover" || (key == "operation" && kind == FormatKind::floating);
+}
+
 // The aspect that a word speaks of; refuses an unknown one.
 Aspect aspect_of(std::string_view word) {
   const auto key = key_of(word);
-  if (key == "affine" || key == "sym") return Aspect::symmetry;
+  if (key == "affine" || key == "sym" || key == "mapping") return Aspect::symmetry;
+  if (key == "rounding") return Aspect::rounding;
+  if (key == "shrink") return Aspect::dequantization;
   if (holds(granularity_words(), key, [](const auto& row) { return row.word; })) {
     return Aspect::granularity;
   }
-  // "cover" is an estimator with a number, an axis with a word.
   const bool is_axis =
       holds(convention_axes(), key, [](const ConventionAxis& row) { return row.key; });
-  if (is_axis && !argument_of(word).empty() && !is_number(argument_of(word))) return Aspect::axis;
-  if (key == "unit" || holds(range_estimators(), key, [](const auto& row) { return row.word; })) {
-    return Aspect::range;
+  const bool is_range =
+      key == "unit" || holds(range_estimators(), key, [](const auto& row) { return row.word; });
+  // "cover" is an estimator with a number, an axis with a word.
+  if (is_axis && is_range && !argument_of(word).empty() && !is_number(argument_of(word))) {
+    for (const auto& axis : convention_axes()) {
+      if (axis.key != key) continue;
+      if (std::ranges::find(axis.values, argument_of(word)) != axis.values.end()) {
+        return Aspect::axis;
+      }
+      throw InputError(fmt::format("scheme: expected {}=C with a number, or {}={}; found '{}'", key,
+                                   key, fmt::join(axis.values, "|"), printable(word)));
+    }
   }
+  if (is_range) return Aspect::range;
   if (std::ranges::find(rounding_words(), key) != rounding_words().end()) return Aspect::rounding;
   if (key == "static" || key == "dynamic") return Aspect::timing;
   if (key == "scale-rule") return Aspect::scale_rule;
   if (is_axis) return Aspect::axis;
   if (is_transform(key)) refuse_transform(word);
+  if (word.find('+') != word.npos) refuse_plus(word);
   std::vector<std::string> known;
   for (const auto& row : scheme_words())
     known.emplace_back(row.word.substr(0, row.word.find_first_of("=[")));
   std::vector<std::string_view> views(known.begin(), known.end());
-  throw InputError(
-      fmt::format("scheme: expected a word that schemes have, found '{}' (did you mean "
-                  "{}?); zeropoint schemes lists them",
-                  word, nearest_word(key, views)));
+  throw InputError(fmt::format(
+      "scheme: expected a word that schemes have, found '{}' (did you mean "
+      "{}?); zeropoint schemes lists them",
+      printable(word),
+      abbreviated(key).empty() ? nearest_word(key, views) : std::string(abbreviated(key))));
+}
+
+// What may be said once: an aspect, or one axis of the convention.
+std::string_view name(Aspect aspect, std::string_view word) {
+  return aspect == Aspect::axis ? key_of(word) : name(aspect);
 }
 
 void no_argument(std::string_view word) {
@@ -87,6 +146,7 @@ void no_argument(std::string_view word) {
 }
 
 void set_rounding(Scheme& scheme, std::string_view word) {
+  if (key_of(word) == "rounding") return set_axis(scheme.convention, word);
   const auto found = std::ranges::find(rounding_words(), key_of(word));
   scheme.convention.rounding = static_cast<Rounding>(found - rounding_words().begin());
   if (scheme.convention.rounding != Rounding::stochastic || word.find('=') == word.npos) {
@@ -104,6 +164,10 @@ void set_rounding(Scheme& scheme, std::string_view word) {
 void set_word(Scheme& scheme, Aspect aspect, std::string_view word) {
   switch (aspect) {
     case Aspect::symmetry:
+      if (key_of(word) == "mapping") {
+        set_axis(scheme.convention, word);
+        break;
+      }
       no_argument(word);
       scheme.convention.mapping = word == "sym" ? Mapping::symmetric : Mapping::affine;
       break;
@@ -124,6 +188,10 @@ void set_word(Scheme& scheme, Aspect aspect, std::string_view word) {
     case Aspect::scale_rule:
       scheme.scale_rule = parse_scale_rule(argument_of(word));
       break;
+    case Aspect::dequantization:
+      no_argument(word);
+      scheme.shrinks = true;
+      break;
     case Aspect::axis:
       if (key_of(word) == "sign" || key_of(word) == "norm") {
         throw InputError(fmt::format(
@@ -142,24 +210,52 @@ void check_static(const Scheme& scheme) {
       "hand");
 }
 
+// What a scheme's words have said so far.
+class Given {
+ public:
+  // False if it was there.
+  bool add(Aspect aspect, std::string_view word) {
+    aspects_.insert(aspect);
+    return names_.insert(name(aspect, word)).second;
+  }
+  bool has(Aspect aspect) const { return aspects_.contains(aspect); }
+  // Aspects, and axes by their keys.
+  const std::set<std::string_view>& names() const { return names_; }
+
+ private:
+  std::set<Aspect> aspects_;
+  std::set<std::string_view> names_;
+};
+
+void check_block_words(const Scheme& scheme, const Given& given) {
+  const BlockFormat& format = *scheme.format.block;
+  for (const auto what : given.names()) {
+    const bool chooses = what == name(Aspect::scale_rule) || what == name(Aspect::rounding);
+    if (chooses && format.has_scale_rule) continue;
+    throw InputError(
+        fmt::format("scheme: expected no {} with {}, whose blocks have rules of their "
+                    "own",
+                    what, scheme.format.name));
+  }
+  if (scheme.convention.rounding == Rounding::stochastic) {
+    throw InputError(fmt::format(
+        "scheme: expected no stochastic with {}, whose blocks are rounded without random numbers",
+        scheme.format.name));
+  }
+}
+
 // Why a scheme makes no sense, if it does not.
-void check_words(const Scheme& scheme, const std::set<Aspect>& given) {
+void check_words(const Scheme& scheme, const Given& given) {
   const auto refuse = [&](std::string_view what, std::string_view why) {
     throw InputError(
         fmt::format("scheme: expected no {} with {}, {}", what, scheme.format.name, why));
   };
   const auto kind = scheme.format.kind;
-  if (kind == FormatKind::block) {
-    for (const auto aspect : given) {
-      if (aspect == Aspect::scale_rule && scheme.format.block->has_scale_rule) continue;
-      if (aspect == Aspect::rounding && scheme.format.block->has_scale_rule) continue;
-      refuse(name(aspect), "whose blocks have rules of their own");
-    }
-    return;
-  }
-  if (given.contains(Aspect::scale_rule)) refuse("scale-rule", "which has no power-of-two scales");
+  if (kind == FormatKind::block) return check_block_words(scheme, given);
+  if (given.has(Aspect::scale_rule)) refuse("scale-rule", "which has no power-of-two scales");
+  const bool is_fitted = kind == FormatKind::codebook && scheme.format.codebook->is_fitted();
   if (kind != FormatKind::integer) {
-    if (given.contains(Aspect::symmetry) && scheme.convention.mapping == Mapping::affine) {
+    if (given.has(Aspect::symmetry) && scheme.convention.mapping == Mapping::affine) {
       refuse("affine", "which has no zero point");
     }
     if (scheme.range.kind == RangeKind::mse || scheme.range.kind == RangeKind::kl) {
@@ -168,16 +264,52 @@ void check_words(const Scheme& scheme, const std::set<Aspect>& given) {
   } else if (scheme.unit_scale) {
     refuse("unit", "whose codes need a scale");
   }
+  for (const auto& axis : convention_axes()) {
+    if (!given.names().contains(axis.key) || holds(kAspects, axis.key, std::identity())) continue;
+    if (!has_axis(kind, axis.key)) {
+      refuse(axis.key, axis.key == "operation" ? "whose numbers are divided by their scale"
+                                               : "which has no zero point and no grid of integers");
+    }
+    if (is_fitted) refuse(axis.key, "whose levels are fitted to each tensor");
+    if (axis.key == "grid" && scheme.format.name.ends_with("-narrow")) {
+      refuse(axis.key, "whose name says it");
+    }
+  }
   if (kind == FormatKind::codebook) {
-    if (given.contains(Aspect::rounding))
-      refuse("rounding", "whose values go to the nearest level");
+    if (given.has(Aspect::rounding)) refuse("rounding", "whose values go to the nearest level");
     if (scheme.unit_scale) refuse("unit", "whose levels need a scale");
-    if (scheme.format.codebook->is_fitted() &&
-        (given.contains(Aspect::range) || given.contains(Aspect::timing) ||
-         scheme.granularity.kind != GranularityKind::tensor)) {
+    if (is_fitted && (given.has(Aspect::range) || given.has(Aspect::timing) ||
+                      scheme.granularity.kind != GranularityKind::tensor)) {
       refuse("granularity, range or timing", "whose levels are fitted to each tensor");
     }
   }
+  if (scheme.shrinks && scheme.unit_scale) {
+    throw InputError("scheme: expected no shrink with unit, which leaves no scale to choose");
+  }
+  if (scheme.shrinks && scheme.is_static) {
+    throw InputError("scheme: expected no shrink with static, whose scales are fixed beforehand");
+  }
+}
+
+// What the scheme's convention has beside mapping, rounding and grid, which stand in words of
+// their own.
+std::string convention_part(const Scheme& scheme) {
+  const Convention preset = parse_convention(scheme.convention.preset);
+  Convention rest = scheme.convention;
+  rest.mapping = preset.mapping;
+  rest.rounding = preset.rounding;
+  rest.is_signed = preset.is_signed;
+  if (scheme.format.grid.narrow && scheme.format.name.ends_with("-narrow")) rest.ends = preset.ends;
+  return to_string(rest);
+}
+
+// A grid of integers that the convention may have taken a code from.
+void check_grid(const Scheme& scheme) {
+  if (scheme.format.grid.levels() >= 2) return check(scheme.format.grid);
+  throw InputError(
+      fmt::format("scheme: expected two codes at least, found one: {} has two, and the convention "
+                  "{} leaves out one of them (grid=full keeps it)",
+                  scheme.format.name, convention_part(scheme)));
 }
 
 Scheme of_format(std::string_view name, std::string_view preset) {
@@ -205,6 +337,7 @@ Scheme of_format(std::string_view name, std::string_view preset) {
 std::vector<Transform> take_transforms(std::string_view& text) {
   std::vector<Transform> transforms;
   for (auto plus = text.find('+'); plus < text.find_first_of(":@"); plus = text.find('+')) {
+    if (is_format(text.substr(0, plus))) refuse_plus(text);
     const auto transform = parse_transform(text.substr(0, plus));
     if (holds(transforms, transform.kind, [](const Transform& other) { return other.kind; })) {
       throw InputError(fmt::format("scheme: expected each transform once, found another, '{}'",
@@ -224,18 +357,6 @@ std::vector<std::string_view> split(std::string_view text, char at) {
     if (end == text.npos) return parts;
     text.remove_prefix(end + 1);
   }
-}
-
-// What the scheme's convention has beside mapping, rounding and grid, which stand in words of
-// their own.
-std::string convention_part(const Scheme& scheme) {
-  const Convention preset = parse_convention(scheme.convention.preset);
-  Convention rest = scheme.convention;
-  rest.mapping = preset.mapping;
-  rest.rounding = preset.rounding;
-  rest.is_signed = preset.is_signed;
-  if (scheme.format.grid.narrow && scheme.format.name.ends_with("-narrow")) rest.ends = preset.ends;
-  return to_string(rest);
 }
 
 std::string spelled(const Scheme& scheme, bool in_full) {
@@ -277,6 +398,7 @@ std::string spelled(const Scheme& scheme, bool in_full) {
   }
   if (scheme.format.kind != FormatKind::codebook) add(other_rounding, rounding);
   if (!is_fitted) add(scheme.is_static, scheme.is_static ? "static" : "dynamic");
+  if (scheme.shrinks) text += ":shrink";
   const auto convention = convention_part(scheme);
   if (in_full || convention != kDefaultConvention) text += fmt::format("@{}", convention);
   return text;
@@ -303,21 +425,20 @@ Scheme parse_scheme(std::string_view text) {
                     "of their own; found '{}'",
                     scheme.format.name, text));
   }
-  std::set<Aspect> given;
+  Given given;
   for (const auto word : std::span(words).subspan(1)) {
     const auto aspect = aspect_of(word);
-    if (aspect != Aspect::axis && !given.insert(aspect).second) {
+    if (!given.add(aspect, word)) {
       throw InputError(fmt::format("scheme: expected one {}, found another, '{}', in '{}'",
-                                   name(aspect), word, text));
+                                   name(aspect, word), word, text));
     }
-    given.insert(aspect);
     set_word(scheme, aspect, word);
   }
   check_words(scheme, given);
   check_static(scheme);
   if (scheme.format.kind == FormatKind::integer) {
     scheme.format.grid = scheme.convention.grid(scheme.format.bits);
-    check(scheme.format.grid);
+    check_grid(scheme);
   }
   return scheme;
 }
@@ -351,7 +472,8 @@ const std::vector<SchemeWord>& scheme_words() {
                                                          "down",
                                                          "towards 0",
                                                          "up",
-                                                         "up or down at random, right on average"};
+                                                         "up or down at random, right on average; "
+                                                         "not for block formats"};
     for (std::size_t i = 0; i < rounding_words().size(); ++i) {
       list.push_back({"rounding",
                       fmt::format("{}{}", rounding_words()[i],
@@ -360,6 +482,8 @@ const std::vector<SchemeWord>& scheme_words() {
     }
     list.push_back({"timing", "dynamic", "parameters from the tensor at hand"});
     list.push_back({"timing", "static", "parameters from a calibration set"});
+    list.push_back({"dequantization", "shrink",
+                    "scales that leave the least squared error, the codes being what they are"});
     list.push_back({"scale rule", "scale-rule=floor|ceil|even|rceil",
                     "how MX formats choose a block's power of two"});
     for (const auto& axis : convention_axes()) {

@@ -406,6 +406,8 @@ StoredCodes encode_stored(MatrixView<const float> x, const Scheme& scheme, const
       check_levels(params);
       const CodebookEncoder encoder(params.levels);
       run([&](std::size_t piece) { return CodebookPieces(encoder, tiles, params, piece); });
+      // The ends of others are the means of all that lies beyond.
+      if (format.codebook->unit != LevelUnit::magnitude) result.clipped = 0;
     }
   });
   return result;

@@ -737,6 +737,7 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
 
 std::string refusal(const Distribution& distribution, const Scheme& scheme, std::size_t rows,
                     std::size_t cols) {
+  if (scheme.shrinks) return "shrink takes its factors from the codes";
   // What is rotated is normal again only if it was.
   const bool is_kept = std::ranges::all_of(scheme.transforms, [&](const Transform& transform) {
     return transform.kind == TransformKind::hadamard && distribution.name() == "normal";

@@ -59,11 +59,12 @@ Scheme random_scheme(std::mt19937_64& random) {
   static const std::vector<std::string> roundings = {"", ":floor", ":half-away", ":stochastic=7"};
   static const std::vector<std::string> conventions = {
       "", "@onnx", "@onnxruntime", "@torch", "@fbgemm", "@gemmlowp", "@report"};
+  static const std::vector<std::string> shrinks = {"", "", ":shrink"};
   static const std::vector<std::string> transforms = {"", "", "", "hadamard+", "hadamard=3+"};
   while (true) {
     const auto text = any(transforms, random) + any(formats(), random).name +
                       any(mappings, random) + any(tiles, random) + any(ranges, random) +
-                      any(roundings, random) + any(conventions, random);
+                      any(roundings, random) + any(shrinks, random) + any(conventions, random);
     try {
       return parse_scheme(text);
     } catch (const InputError&) {  // words that do not go together
@@ -119,6 +120,27 @@ TEST(ProductLedger, AddsUpOverRandomSchemes) {
 
 TensorLedger ledger_of(const Matrix<float>& x, std::string_view scheme) {
   return tensor_ledger(x.view(), quantize(x.view(), parse_scheme(scheme)));
+}
+
+TEST(TensorLedger, ShrinkGainsInTheStoredScaleAlone) {
+  const auto x = normal_matrix(60, 80, 6, 0.3);
+  for (const std::string text : {"int3", "int2:sym", "int4:cover=0.8:group=8", "e2m1:channel",
+                                 "nf4:group=16", "lloyd2-normal", "int3:stochastic"}) {
+    const auto plain = ledger_of(x, text), shrunk = ledger_of(x, text + ":shrink");
+    EXPECT_EQ(shrunk.clipping, plain.clipping) << text;
+    EXPECT_EQ(shrunk.rounding, plain.rounding) << text;
+    EXPECT_EQ(shrunk.zero_point, plain.zero_point) << text;
+    EXPECT_LT(shrunk.stored_scale, plain.stored_scale) << text;
+    EXPECT_LT(shrunk.error, plain.error) << text;
+    EXPECT_NEAR(shrunk.sum(), shrunk.error, 1e-9 * shrunk.error) << text;
+  }
+}
+
+TEST(TensorLedger, CodebooksOfMeansClipNothing) {
+  const auto x = normal_matrix(60, 80, 6);
+  EXPECT_EQ(ledger_of(x, "lloyd3-normal").clipping, 0);
+  EXPECT_EQ(ledger_of(x, "lloyd3").clipping, 0);
+  EXPECT_GT(ledger_of(x, "nf4:cover=0.9").clipping, 0);
 }
 
 TEST(TensorLedger, PutsEachErrorWhereItBelongs) {

@@ -1,4 +1,6 @@
 // Quantizing by scheme: every format and granularity, against its plain definition.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -10,6 +12,7 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
+#include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/quantize.hpp"
 
@@ -19,6 +22,7 @@
 namespace zeropoint {
 namespace {
 
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 Matrix<float> random_matrix(std::size_t rows, std::size_t cols, unsigned seed = 1) {
@@ -266,9 +270,147 @@ TEST(QuantizeByScheme, EffectiveBitsCountEverything) {
   EXPECT_EQ(bits("nvfp4"), 4.5 + 32.0 / 256);
   EXPECT_EQ(bits("q4_0"), 4.5);
   EXPECT_EQ(bits("lloyd4"), 4 + (16 * 32 + 32.0) / 256);
+  // The levels of these are known to whoever reads them.
+  EXPECT_EQ(bits("nf4:group=64"), 4.5);
+  EXPECT_EQ(bits("lloyd4-normal:channel"), 4.5);
+  // A zero point that need not lie on the grid takes more than a code.
+  EXPECT_EQ(bits("int8@report-code"), 8 + 64.0 / 256);
+  EXPECT_EQ(bits("int8@report-code:zero-point-clamp=yes"), 8 + 40.0 / 256);
+  EXPECT_EQ(bits("int8@report-code:zero-in-range=forced"), 8 + 40.0 / 256);
+  EXPECT_EQ(bits("int8:sym@report-code"), 8 + 32.0 / 256);
   // Rows of 33 values take two blocks of 32.
   const auto odd = random_matrix(2, 33);
   EXPECT_EQ(quantize(odd.view(), parse_scheme("mxint8")).effective_bits(), 8.0 * 2 * 33 / 33);
+}
+
+TEST(QuantizeByScheme, TilesLargerThanTheMatrixAreTheMatrix) {
+  const auto x = random_matrix(7, 9);
+  const auto whole = quantize(x.view(), parse_scheme("int4")).dequantized();
+  for (const char* text : {"int4:block=18446744073709551615x18446744073709551615",
+                           "int4:block=4294967296x4294967296", "int4:block=7x9"}) {
+    const auto q = quantize(x.view(), parse_scheme(text));
+    EXPECT_EQ(q.tiles(), (Tiles{7, 9, 7, 9})) << text;
+    EXPECT_THAT(q.dequantized().values(), ElementsAreArray(whole.values())) << text;
+  }
+  const auto rows = quantize(x.view(), parse_scheme("int4:channel")).dequantized();
+  for (const Role role : {Role::stored, Role::left}) {
+    const auto q = quantize(x.view(), parse_scheme("int4:group=18446744073709551615"), role);
+    EXPECT_EQ(q.tiles(), (Tiles{7, 9, 1, 9}));
+    EXPECT_THAT(q.dequantized().values(), ElementsAreArray(rows.values()));
+  }
+  EXPECT_EQ(make_tiles(parse_granularity("group=18446744073709551615"), std::array{7UL, 9UL},
+                       Role::right),
+            (Tiles{7, 9, 7, 1}));
+}
+
+// The ends of these are the means of all that lies beyond them; those of nf4 are ends.
+TEST(QuantizeByScheme, CodebooksOfMeansClipNothing) {
+  auto x = random_matrix(40, 50);
+  x.data()[7] = 30;
+  for (const char* text :
+       {"lloyd3-normal", "lloyd4-uniform:channel", "lloyd1-laplace:group=8", "lloyd3", "lloyd1"}) {
+    EXPECT_EQ(quantize(x.view(), parse_scheme(text)).clipped(), 0) << text;
+  }
+  const auto q = quantize(x.view(), parse_scheme("nf4:cover=0.9"));
+  const auto beyond = std::ranges::count_if(
+      x.values(), [&](float value) { return std::abs(value) > q.params().scale; });
+  EXPECT_GT(beyond, 100);
+  EXPECT_EQ(q.clipped(), static_cast<double>(beyond) / 2000);
+}
+
+// x read by other scales than those that its codes were made with: the best of all there are.
+TEST(QuantizeByScheme, ShrinkLeavesTheLeastErrorThatTheCodesAllow) {
+  const auto x = random_matrix(60, 90);
+  const auto error = [&](const Matrix<float>& back) { return relative_error(x, back); };
+  for (const char* text :
+       {"int2:sym", "int2", "int3:sym:channel", "int4:group=16", "int4:block=7x11", "int1:sym",
+        "uint3:floor@report", "int4:stochastic=3", "e2m1", "e2m1:group=8", "e3m2:cover=0.9",
+        "nf4:group=64", "lloyd2-normal:channel", "hadamard=1+int2:sym:group=30"}) {
+    for (const Role role : {Role::stored, Role::left, Role::right}) {
+      const auto plain = quantize(x.view(), parse_scheme(text), role);
+      std::string shrunk_text = text;
+      const auto at = std::min(shrunk_text.find('@'), shrunk_text.size());
+      const Scheme scheme = parse_scheme(shrunk_text.insert(at, ":shrink"));
+      const auto shrunk = quantize(x.view(), scheme, role);
+      EXPECT_TRUE(std::ranges::equal(shrunk.bytes(), plain.bytes())) << text;
+      EXPECT_EQ(shrunk.effective_bits(), plain.effective_bits()) << text;
+      EXPECT_EQ(shrunk.clipped(), plain.clipped()) << text;
+      EXPECT_EQ(shrunk.encoding_parameters(), plain.parameters()) << text;
+      EXPECT_EQ(find_params(x.view(), scheme, role), plain.parameters()) << text;
+      EXPECT_EQ(quantize(x.view(), scheme, shrunk.encoding_parameters(), role).parameters(),
+                shrunk.parameters())
+          << text;
+      const double least = error(shrunk.dequantized());
+      EXPECT_LT(least, error(plain.dequantized())) << text;
+      // No scale near it is better; those of float32 are 1.2e-7 apart.
+      for (const float factor : {0.999F, 1.001F}) {
+        TensorParams other = shrunk.parameters();
+        for (auto& tile : other.tiles) tile.scale *= factor;
+        std::vector<float> scales;
+        for (const auto& tile : other.tiles) scales.push_back(tile.scale);
+        EXPECT_LT(least, error(quantize(x.view(), scheme, role).with_scales(scales).dequantized()))
+            << text;
+      }
+    }
+  }
+}
+
+TEST(QuantizeByScheme, ShrinkLeavesAloneWhatTellsNothing) {
+  Matrix<float> x(2, 8);
+  std::ranges::fill(x.values(), 0.0F);
+  x(1, 3) = 2;
+  const auto q = quantize(x.view(), parse_scheme("int4:sym:channel:shrink"));
+  EXPECT_EQ(q.parameters(), quantize(x.view(), parse_scheme("int4:sym:channel")).parameters());
+  const Matrix<float> none(0, 8);
+  EXPECT_EQ(quantize(none.view(), parse_scheme("bf16")).rows(), 0U);
+}
+
+// With ρ = ⟨x,q⟩/⟨x,x⟩ and p = ⟨q,q⟩/⟨x,x⟩ of both operands, the squared relative error of their
+// product is 1 − 2ρ_Aρ_B + p_Ap_B. Multiplied by f it is 1 − 2fρ_Aρ_B + f²p_Ap_B, least at
+// f = ρ_Aρ_B/(p_Ap_B), the product of both factors: 1 − ρ_A²ρ_B²/(p_Ap_B).
+TEST(QuantizeByScheme, ShrinkGainsInProductsWhatIsPredicted) {
+  Matrix<float> a(400, 900), b(900, 400);
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  for (auto* x : {&a, &b}) {
+    for (auto& value : x->values()) value = normal(random);
+  }
+  const auto y = float_product(a, b);
+  const auto error = [&](const char* text) {
+    const Scheme scheme = parse_scheme(text);
+    return std::pow(relative_error(y, multiply(quantize(a.view(), scheme, Role::left),
+                                               quantize(b.view(), scheme, Role::right))),
+                    2);
+  };
+  struct Moments {
+    double rho, p;
+  };
+  const auto moments = [](const Matrix<float>& x, Role role) {
+    const auto q = quantize(x.view(), parse_scheme("int2:sym:cover=0.98"), role).dequantized();
+    double xx = 0, xq = 0, qq = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      xx += double{x.data()[i]} * x.data()[i];
+      xq += double{x.data()[i]} * q.data()[i];
+      qq += double{q.data()[i]} * q.data()[i];
+    }
+    return Moments{xq / xx, qq / xx};
+  };
+  const auto of_a = moments(a, Role::left), of_b = moments(b, Role::right);
+  const double rho = of_a.rho * of_b.rho, p = of_a.p * of_b.p;
+  const double before = error("int2:sym:cover=0.98"), after = error("int2:sym:cover=0.98:shrink");
+  EXPECT_NEAR(before, 1 - 2 * rho + p, 0.01 * before);
+  EXPECT_NEAR(after, 1 - rho * rho / p, 0.01 * after);
+  EXPECT_NEAR(before - after, (rho - p) * (rho - p) / p, 0.05 * (before - after));
+  EXPECT_LT(after, 0.8 * before);
+}
+
+TEST(QuantizeByScheme, ShapesTooLargeToCountAreRefused) {
+  const std::size_t half = std::size_t{1} << 32;
+  for (const auto& shape : {std::vector{half, half}, std::vector{half, half, std::size_t{0}}}) {
+    EXPECT_THAT(testing::refusal(
+                    [&] { quantize(std::span<const float>(), shape, parse_scheme("bf16"), "W"); }),
+                HasSubstr("W: expected a shape whose elements can be counted"));
+  }
 }
 
 TEST(QuantizeByScheme, ChannelsOfAnyAxisOfAnyShape) {
@@ -291,7 +433,8 @@ TEST(QuantizeByScheme, ChannelsOfAnyAxisOfAnyShape) {
     for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(back.data()[i], x[i], 0.04);
   }
   EXPECT_THAT(testing::refusal([&] { quantize(x, shape, parse_scheme("int8:channel=3")); }),
-              HasSubstr("3 dimensions"));
+              HasSubstr("an axis from 0 to 2, or -3 to -1 from the last on, of a tensor of 3 "
+                        "dimensions"));
 }
 
 TEST(QuantizeByScheme, AwkwardTensorsHaveDefinedResultsOrNamedErrors) {

@@ -39,6 +39,10 @@ TEST(Scheme, PrintsItselfInFull) {
               "int8:affine:tensor:cover=0.9:half-even:dynamic@report-code:cover=two-sided");
   expect_full("int8-narrow@ggml", "int8-narrow:sym:tensor:minmax:half-away:dynamic@ggml");
   expect_full("lloyd4", "lloyd4@onnx");
+  expect_full("int8:rounding=stochastic:mapping=symmetric",
+              "int8:sym:tensor:minmax:stochastic=0:dynamic@onnx");
+  expect_full("int2:shrink:sym", "int2:sym:tensor:minmax:half-even:dynamic:shrink@onnx");
+  expect_full("lloyd4:shrink", "lloyd4:shrink@onnx");
   expect_full("smooth+hadamard+int4:sym:channel",
               "smooth=0.5+hadamard+int4:sym:channel:minmax:half-even:dynamic@onnx");
   expect_full("hadamard=18446744073709551615+mxfp4",
@@ -72,7 +76,21 @@ TEST(Scheme, RoundTrips) {
                                           ":scale-rule=even",
                                           ":operation=multiply",
                                           ":cover=one-sided",
+                                          ":shrink",
+                                          ":mapping=symmetric",
+                                          ":mapping=affine",
+                                          ":rounding=floor",
+                                          ":rounding=stochastic",
+                                          ":grid=full",
+                                          ":grid=narrow",
+                                          ":sym:grid=by-mapping",
+                                          ":affine:grid=by-mapping",
+                                          ":zero-point=floor",
+                                          ":small-scale=kept",
                                           "@torch",
+                                          "@onnxruntime:sym",
+                                          "@report",
+                                          "@report:grid=full",
                                           "@ggml",
                                           "@fbgemm:sym",
                                           "@gemmlowp:small-scale=one"};
@@ -80,10 +98,15 @@ TEST(Scheme, RoundTrips) {
   const std::vector<std::string> transforms = {
       "",        "hadamard+",   "hadamard=0+",          "hadamard=7+smooth=1e-05+",
       "smooth+", "smooth=0.5+", "smooth=0.3+hadamard+", "smooth=1+hadamard=9+"};
-  int taken = 0;
+  std::vector<std::string> names = {"e3m3", "e5m10fn"};
   for (const auto& row : formats()) {
+    names.push_back(row.name);
+    if (row.kind == FormatKind::integer) names.push_back(row.name + "-narrow");
+  }
+  int taken = 0;
+  for (const auto& name : names) {
     for (std::size_t i = 0; i < words.size() * transforms.size(); ++i) {
-      const std::string text = transforms[i / words.size()] + row.name + words[i % words.size()];
+      const std::string text = transforms[i / words.size()] + name + words[i % words.size()];
       Scheme scheme;
       try {
         scheme = parse_scheme(text);
@@ -115,7 +138,43 @@ TEST(Scheme, UnknownWordsAreRefusedWithTheNearest) {
                          Row{"int8:group", "group=N"},
                          Row{"int8:group=0", "positive"},
                          Row{"int8:group=x", "positive"},
-                         Row{"int8:block=4", "positive"},
+                         Row{"int8:block=4", "block=RxC, two positive whole numbers"},
+                         Row{"int8:block=4x", "positive"},
+                         Row{"int8:cover=nan", "above 0.5"},
+                         Row{"int8:cover=both", "cover=C with a number, or cover=one-sided"},
+                         Row{"int8+hadamard", "in front of the format"},
+                         Row{"int8:sym+hadamard", "in front of the format"},
+                         Row{"int8+hadamrd", "in front of the format"},
+                         Row{"int8:symmetric", "did you mean sym?"},
+                         Row{"int8:asymmetric", "did you mean affine?"},
+                         Row{"int1@report", "int1 has two, and the convention report leaves"},
+                         Row{"uint1:grid=narrow", "onnx:grid=narrow leaves out one"},
+                         Row{"mxfp4:stochastic", "no stochastic with mxfp4"},
+                         Row{"mxfp4:rounding=stochastic", "no stochastic with mxfp4"},
+                         Row{"q4_0:rounding=floor", "rules of their own"},
+                         Row{"mxfp4:operation=divide", "no operation with mxfp4"},
+                         Row{"int8-narrow:grid=full", "no grid with int8-narrow, whose name"},
+                         Row{"int8-narrow:grid=narrow", "no grid with int8-narrow, whose name"},
+                         Row{"int8-narrow:sym:grid=by-mapping", "no grid with int8-narrow"},
+                         Row{"e4m3:mapping=affine", "no zero point"},
+                         Row{"nf4:rounding=floor", "nearest level"},
+                         Row{"nf4:rounding=stochastic", "nearest level"},
+                         Row{"nf4:operation=multiply", "divided by their scale"},
+                         Row{"lloyd4:cover=two-sided", "fitted"},
+                         Row{"e4m3:zero-point=floor", "no zero-point with e4m3"},
+                         Row{"e4m3:grid=narrow", "no grid with e4m3"},
+                         Row{"e4m3:zero-in-range=forced", "no zero-in-range with e4m3"},
+                         Row{"int8:grid=narrow:grid=full", "expected one grid, found another"},
+                         Row{"int8:affine:mapping=symmetric", "expected one symmetry"},
+                         Row{"int8:floor:rounding=ceil", "expected one rounding"},
+                         Row{"int8:floor@report:rounding=ceil", "expected one rounding"},
+                         Row{"int8:mapping=sym", "mapping=affine|symmetric"},
+                         Row{"int8:cover=0.9x", "above 0.5"},
+                         Row{"int8:shrink:shrink", "expected one dequantization"},
+                         Row{"int8:shrink=2", "alone"},
+                         Row{"int8:shrink:static", "no shrink with static"},
+                         Row{"bf16:shrink", "no shrink with unit"},
+                         Row{"mxfp4:shrink", "rules of their own"},
                          Row{"int8:tensor=3", "tensor"},
                          Row{"int8:channel=x", "axis"},
                          Row{"int8:cover=0.2", "above 0.5"},

@@ -18,6 +18,7 @@ std::vector<std::string> read_list(const std::vector<std::string>& texts, std::s
       more = comma != rest.npos;
       values.emplace_back(rest.substr(0, comma));
       if (more) rest.remove_prefix(comma + 1);
+      while (more && rest.starts_with(' ')) rest.remove_prefix(1);
       if (values.back().empty()) {
         throw zeropoint::InputError(
             fmt::format("{}: expected values with commas between them, found '{}'", option,

@@ -26,7 +26,8 @@ T read_whole(std::string_view text, std::string_view option, T least, T most) {
 /// A decimal number, all of `text`; also inf and nan, for the caller to refuse by their range.
 double read_real(std::string_view text, std::string_view option);
 
-/// The values of an option that takes a list: each text is split at its commas.
+/// The values of an option that takes a list: each text is split at its commas, behind which there
+/// may be spaces.
 std::vector<std::string> read_list(const std::vector<std::string>& texts, std::string_view option);
 
 /// Refuses an empty value, which would otherwise read as an option that was not given.

@@ -31,17 +31,39 @@ std::string changes(std::size_t changed, std::size_t whole) {
   return changed == 0 ? "nothing changes" : fmt::format("{} change", share(changed, whole));
 }
 
+std::string error_of(const SchemeResult& result) {
+  if (result.is_zero) {
+    return fmt::format("relative error – as all is 0, {} what came back",
+                       result.relative_error == 0 ? "and so is" : "but not");
+  }
+  if (result.relative_error == 0) return "relative error 0: every value came back as it was";
+  return fmt::format("relative error {:.4g} ({:.2f} dB)", result.relative_error, result.sqnr_db);
+}
+
+std::string again(const SchemeResult& result, std::size_t whole) {
+  if (!result.changed_again || !result.changed_anew) {
+    return fmt::format("cannot be quantized again: {}", result.not_again);
+  }
+  return fmt::format("quantized again {}, with a scale found anew {}",
+                     changes(*result.changed_again, whole), changes(*result.changed_anew, whole));
+}
+
+Json count_or_null(const std::optional<std::size_t>& count) {
+  return count ? Json(*count) : Json();
+}
+
 Json to_json(const SchemeResult& result) {
   return {{"scheme", result.scheme},
-          {"relative_error", result.relative_error},
-          {"sqnr_db", result.relative_error > 0 ? Json(result.sqnr_db) : Json()},
+          {"relative_error", result.is_zero ? Json() : Json(result.relative_error)},
+          {"sqnr_db", result.relative_error > 0 && !result.is_zero ? Json(result.sqnr_db) : Json()},
           {"effective_bits", result.effective_bits},
           {"clipped", result.clipped},
           {"tiles", result.tiles},
           {"scale", result.scale},
           {"zero_point", result.zero_point},
-          {"changed_by_requantizing", result.changed_again},
-          {"changed_by_requantizing_anew", result.changed_anew}};
+          {"changed_by_requantizing", count_or_null(result.changed_again)},
+          {"changed_by_requantizing_anew", count_or_null(result.changed_anew)},
+          {"not_requantized", result.not_again.empty() ? Json() : Json(result.not_again)}};
 }
 
 Json to_json(const SchemeDifference& difference, const std::string& file) {
@@ -58,6 +80,7 @@ Json to_json(const SchemeDifference& difference, const std::string& file) {
           {"largest_step_of_codes", difference.has_codes ? Json(difference.largest_step) : Json()},
           {"values_differ", difference.values_differ},
           {"largest_difference", difference.largest_difference},
+          {"same", difference.same},
           {"axes", axes}};
 }
 
@@ -71,12 +94,9 @@ std::string to_text(const SchemeDifference& difference, const std::string& file)
           fmt::format("   scale {:.9g}, zero point {}{}\n", result->scale, result->zero_point,
                       result->tiles > 1 ? fmt::format(" (the first of {})", result->tiles) : "");
     }
-    text += fmt::format(
-        "   relative error {:.4g} ({:.2f} dB), {:.4g} bits a value, {:.3g} % clipped\n"
-        "   quantized again {}, with a scale found anew {}\n",
-        result->relative_error, result->sqnr_db, result->effective_bits, 100 * result->clipped,
-        changes(result->changed_again, difference.elements),
-        changes(result->changed_anew, difference.elements));
+    text += fmt::format("   {}, {:.4g} bits a value, {:.3g} % clipped\n   {}\n", error_of(*result),
+                        result->effective_bits, 100 * result->clipped,
+                        again(*result, difference.elements));
   }
   text += "\n";
   if (difference.has_codes) {
@@ -91,7 +111,8 @@ std::string to_text(const SchemeDifference& difference, const std::string& file)
                         difference.first_at);
   }
   text += "\n";
-  if (difference.axes.empty()) return text + "\nThe two say the same.\n";
+  if (difference.same) return text + "\nThe two say the same.\n";
+  if (difference.axes.empty()) return text + "\nThe two differ in nothing that decides a value.\n";
   text += "\nWhat they do differently, and how many values of A change if it alone is B's\n";
   for (const auto& axis : difference.axes) {
     text += fmt::format("  {:<18} {:>14} -> {:<14} {}\n", axis.axis, axis.a, axis.b,
@@ -127,6 +148,7 @@ void add_diff_command(CLI::App& app) {
   verb->add_option("--schemes", options->schemes,
                    "The two schemes; zeropoint schemes tells of them")
       ->required()
+      ->allow_extra_args(false)  // FILE follows
       ->check(given())
       ->type_name("A,B");
   verb->add_option("FILE", options->file, "A matrix in a .npy file")

@@ -31,6 +31,11 @@ std::string_view kind_name(FormatKind kind) {
   return "";
 }
 
+// As QTensor stores them: codes of 9 to 15 bits take two bytes.
+double stored_bits(const FormatRow& row) {
+  return row.block == 1 && row.bits > 8 && row.bits < 16 ? 16 : row.bits;
+}
+
 // What every verb that lists things does with its rows: JSON where it is asked for, else a table.
 void deliver(const std::string& json_file, const Json& json, const std::string& table) {
   check_writable(json_file);
@@ -45,16 +50,18 @@ void list_formats(const std::string& json_file) {
   for (const auto& row : formats()) {
     json.push_back({{"format", row.name},
                     {"kind", kind_name(row.kind)},
-                    {"bits_per_value", row.bits},
+                    {"bits_per_value", stored_bits(row)},
                     {"block", row.block},
                     {"title", row.title}});
-    table += fmt::format("{:<12} {:<9} {:>10g} {:>5}  {}\n", row.name, kind_name(row.kind),
-                         row.bits, row.block > 1 ? fmt::format("{}", row.block) : "", row.title);
+    table +=
+        fmt::format("{:<12} {:<9} {:>10g} {:>5}  {}\n", row.name, kind_name(row.kind),
+                    stored_bits(row), row.block > 1 ? fmt::format("{}", row.block) : "", row.title);
   }
   table +=
       "\nBits are a value's own, with what a block carries along; a scheme's scales and zero "
       "points\n"
-      "come on top. Any eXmY is a format, too, up to 16 bits, with the suffix ieee, fn, fnuz or\n"
+      "come on top. Codes of 9 to 15 bits are stored in 16. Any eXmY is a format, too, up to 16 "
+      "bits, with the suffix ieee, fn, fnuz or\n"
       "finite for its rules (e3m3fn), and integers may be narrow (int8-narrow: -127 to 127).\n";
   deliver(json_file, json, table);
 }

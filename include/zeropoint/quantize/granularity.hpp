@@ -32,7 +32,7 @@ struct Granularity {
 enum class Role { stored, left, right };
 
 /// A tensor seen as a matrix, and its cut into tiles that share parameters. The last tile of a row
-/// or column of tiles may be smaller.
+/// or column of tiles may be smaller; no tile is larger than the matrix.
 struct Tiles {
   std::size_t rows = 0, cols = 0;            ///< of the matrix
   std::size_t tile_rows = 0, tile_cols = 0;  ///< of a tile; at least 1

@@ -15,10 +15,12 @@ namespace zeropoint {
 /// parameters to the one it has; a part is what a step changes, and may be negative where chance or
 /// a coarser grid serves better. So the parts add up to the error, and no cross terms are left.
 struct TensorLedger {
-  double clipping = 0;      ///< of elements beyond the grid's ends, parameters being real numbers
+  double clipping = 0;      ///< of elements beyond the grid's ends, parameters being real numbers;
+                            ///< codebooks whose ends are means of all beyond them clip nothing
   double rounding = 0;      ///< of all others
   double zero_point = 0;    ///< what making the zero point an integer adds
-  double stored_scale = 0;  ///< what the scale as it is stored adds, and float32's own rounding
+  double stored_scale = 0;  ///< what the scale as it is stored adds, and float32's own rounding;
+                            ///< shrink makes it less than 0
   double error = 0;         ///< ‖x − q‖², measured by itself
   double energy = 0;        ///< ‖x‖²
 

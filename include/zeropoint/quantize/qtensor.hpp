@@ -58,11 +58,17 @@ class QTensor {
   /// Scale and zero point, where there is one tile.
   QuantParams params() const { return params_.tiles.front(); }
   const IntegerGrid& grid() const { return scheme_.format.grid; }
-  /// The fraction of elements beyond the grid's ends; 0 for block formats.
+  /// The fraction of elements beyond the grid's ends; 0 for block formats, and for codebooks whose
+  /// levels are fitted or measured in the root mean square: their ends stand for all beyond them.
   double clipped() const { return clipped_; }
   /// The same under another scheme's name, which must mean the same tiles. `last_axis` is what its
   /// transforms ran along, where that is not the matrix's columns (of a right operand, rows).
   QTensor with_scheme(Scheme scheme, std::size_t last_axis = 0) &&;
+  /// What its codes were made with, where `shrink` then chose other scales: parameters() is what
+  /// they are read with. Without it the same. Whoever only reads codes needs no more than those.
+  TensorParams encoding_parameters() const;
+  /// The same codes with other scales, one a tile, after shrink.
+  QTensor with_scales(std::span<const float> scales) &&;
   /// The codes' bytes.
   std::span<const std::uint8_t> bytes() const;
   /// How many numbers the scheme's transforms combine.
@@ -70,9 +76,11 @@ class QTensor {
     if (last_axis_ != 0) return last_axis_;
     return role_ == Role::right ? rows() : cols();
   }
-  /// Bits a value: codes, scales (32 bits, or as a block stores them), zero points, levels,
-  /// padding; of a left operand also the factors of smooth (32 bits each): it must be divided by
-  /// them when it comes, while the right one's are in its codes. Seeds count nothing.
+  /// Bits a value: codes, scales (32 bits, or as a block stores them), zero points (as wide as a
+  /// code where the convention keeps them on the grid, else 32 bits), levels where they were
+  /// fitted (others belong to the format), padding; of a left operand also the factors of smooth
+  /// (32 bits each): it must be divided by them when it comes, while the right one's are in its
+  /// codes. Seeds count nothing.
   double effective_bits() const;
 
   /// Calls f(const Matrix<Code>&) with the codes, a value each; those that are packed are unpacked
@@ -103,6 +111,7 @@ class QTensor {
   TensorParams params_;
   double clipped_ = 0;
   std::size_t last_axis_ = 0;
+  std::vector<float> encoding_scales_;  // where shrink changed them
 };
 
 }  // namespace zeropoint

@@ -31,11 +31,11 @@ std::pair<QTensor, QTensor> quantize_pair(MatrixView<const float> a, MatrixView<
                                           std::string_view what_b = "B");
 
 /// With parameters that are given: static quantization. As many as the scheme has tiles for that
-/// matrix, or one for all.
+/// matrix, or one for all. A scheme that shrinks chooses the scales anew once there are codes.
 QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorParams& params,
                  Role role = Role::stored, std::string_view what = "tensor");
 
-/// The parameters that quantize() would find.
+/// The parameters that quantize() would find: what codes are made with, before shrink.
 TensorParams find_params(MatrixView<const float> x, const Scheme& scheme, Role role = Role::stored,
                          std::string_view what = "tensor");
 

@@ -24,14 +24,18 @@ struct Scheme {
   ScaleRule scale_rule = ScaleRule::floor;  ///< of block formats with power-of-two scales
   bool is_static = false;   ///< parameters come from calibration, not from the tensor itself
   bool unit_scale = false;  ///< values are codes of the format as they are: scale 1
+  /// Once there are codes, each scale is multiplied by ⟨x, q⟩/⟨q, q⟩, q being what the codes stand
+  /// for: of all scales, that with which they have the least squared error.
+  bool shrinks = false;
 
   bool operator==(const Scheme&) const = default;
 };
 
 /// Reads (TRANSFORM+)*FORMAT(:WORD)*[@CONVENTION(:WORD)*]. Words stand in any order, each aspect at
 /// most once: affine | sym; a granularity; a range estimator; a rounding (stochastic=SEED); static
-/// | dynamic; unit; scale-rule=RULE; any axis of the convention as key=value. Throws InputError
-/// naming the nearest known word, or why a word does not go with the format.
+/// | dynamic; unit; scale-rule=RULE; shrink; any axis of the convention as key=value, of which
+/// mapping and rounding are the aspects above by other names. Throws InputError naming the nearest
+/// known word, or why a word does not go with the format: none may be said that decides nothing.
 Scheme parse_scheme(std::string_view text);
 
 /// The scheme in full: every aspect spelled, parse_scheme reads it back to the same.
