@@ -239,6 +239,23 @@ TEST(QuantizeByScheme, ComesBackWithinReasonAndOnAnyThreads) {
   }
 }
 
+// A norm's gains and its like: thresholds that cut nearly all of it off would cost a hundred times
+// as much.
+TEST(QuantizeByScheme, KlKeepsDataAwayFromZero) {
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> uniform(5, 6);
+  for (const bool is_gain : {true, false}) {
+    Matrix<float> x(64, 64);
+    for (auto& v : x.values()) v = is_gain ? 1 + 0.05F * normal(random) : uniform(random);
+    const auto by_kl = quantize(x.view(), parse_scheme("int8:kl"));
+    const auto whole = quantize(x.view(), parse_scheme("int8"));
+    EXPECT_LE(by_kl.clipped(), 0.01) << is_gain;
+    EXPECT_LT(relative_error(x, by_kl.dequantized()), 2 * relative_error(x, whole.dequantized()))
+        << is_gain;
+  }
+}
+
 TEST(QuantizeByScheme, CodesOfLessThanAByteArePacked) {
   const auto x = random_matrix(7, 9);
   for (int bits = 1; bits <= 16; ++bits) {
