@@ -10,6 +10,14 @@
 #include "quantize/transformed.hpp"
 
 namespace zeropoint {
+namespace {
+
+void check_whole(MatrixView<const float> x, std::string_view what) {
+  if (is_contiguous(x)) return check_finite({x.data, x.rows * x.cols}, what);
+  check_finite(Gathered<float>(x).values(), what);
+}
+
+}  // namespace
 
 Calibrator::Calibrator(Scheme scheme, Role role) : scheme_(std::move(scheme)), role_(role) {
   if (needs_both(scheme_)) {
@@ -29,19 +37,18 @@ Calibrator::Calibrator(Scheme scheme, Role role) : scheme_(std::move(scheme)), r
 }
 
 void Calibrator::observe(MatrixView<const float> x, std::string_view what) {
+  if (x.rows == 0 || x.cols == 0) return;
   Matrix<float> turned;
   if (!scheme_.transforms.empty()) {
     turned = transformed(x, scheme_, {}, role_, what);
     x = turned.view();
   }
   const Tiles tiles = make_tiles(scheme_.granularity, std::array{x.rows, x.cols}, role_);
-  const bool is_whole = tiles.count() <= 1;
+  if (!observers_.empty()) check_tiles(tiles, what);
+  check_whole(x, what);  // before any tile is touched; a tile would name its own index
   if (observers_.empty()) {
     observers_.assign(tiles.count(), Observer(scheme_.range, scheme_.convention.coverage));
     tiles_ = tiles;
-  } else if (tiles.count() != observers_.size() || (!is_whole && !(tiles == tiles_))) {
-    throw InputError(fmt::format("{}: expected a matrix of {}x{} as before, found {}x{}", what,
-                                 tiles_.rows, tiles_.cols, tiles.rows, tiles.cols));
   }
   const MatrixView<const float> view{x.data, x.rows, x.cols, x.row_stride, x.col_stride};
   const bool same_shape = tiles.rows == x.rows && tiles.cols == x.cols;
@@ -52,6 +59,13 @@ void Calibrator::observe(MatrixView<const float> x, std::string_view what) {
   for_tiles(tiles, [&](std::size_t tile) {
     observers_[tile].observe(Gathered<float>(tile_view(tiles, tile, tiled)).values(), what);
   });
+}
+
+// One tile takes tensors of any shape.
+void Calibrator::check_tiles(const Tiles& tiles, std::string_view what) const {
+  if (tiles == tiles_ || (tiles.count() == 1 && observers_.size() == 1)) return;
+  throw InputError(fmt::format("{}: expected a matrix of {}x{} as before, found {}x{}", what,
+                               tiles_.rows, tiles_.cols, tiles.rows, tiles.cols));
 }
 
 void Calibrator::merge(const Calibrator& other) {
@@ -65,10 +79,7 @@ void Calibrator::merge(const Calibrator& other) {
     tiles_ = other.tiles_;
     return;
   }
-  if (observers_.size() != other.observers_.size()) {
-    throw InputError(fmt::format("calibrate: expected {} tiles, found {}", observers_.size(),
-                                 other.observers_.size()));
-  }
+  check_tiles(other.tiles_, "calibrate");
   for (std::size_t i = 0; i < observers_.size(); ++i) observers_[i].merge(other.observers_[i]);
 }
 

@@ -15,6 +15,13 @@ namespace {
 constexpr std::size_t kBins = 2048;
 constexpr double kNothing = 1e-4;  // of a value, where Q has none
 
+// What a threshold keeps at least. Where so little is kept that it lies in one bin, P and Q are
+// that bin alone and do not diverge, however much was clipped. Of data dense at 0 (normal, Laplace,
+// exponential, Student's t, log-normal, half of it zeros; 2 to 10 bits, 4000 and 100,000 values)
+// the least divergence keeps 0.91 and more by itself.
+constexpr double kKept = 0.9;
+constexpr double kSame = 1e-12;  // divergences closer than this differ by rounding alone
+
 using Histogram = std::array<double, kBins>;
 
 // |x| in even bins up to `reach`. What lies between two bounds goes to bins by how much of it they
@@ -94,9 +101,11 @@ Range kl_range(std::span<const Weighted> values, const GridNeed& need) {
   }
   double least = std::numeric_limits<double>::infinity();
   std::size_t best = kBins;
-  for (std::size_t i = half; i <= kBins; ++i) {
+  // Downwards, so that of equals the one that clips least is taken.
+  for (std::size_t i = kBins; i >= std::max<std::size_t>(half, 1); --i) {
+    if (upto[i].count < kKept * upto[kBins].count) break;
     const double here = divergence(histogram, upto, i, half);
-    if (here < least) {
+    if (here < least - kSame) {
       least = here;
       best = i;
     }

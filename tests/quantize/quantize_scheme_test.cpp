@@ -243,6 +243,23 @@ TEST(QuantizeByScheme, ComesBackWithinReasonAndOnAnyThreads) {
   }
 }
 
+// A norm's gains and its like: thresholds that cut nearly all of it off would cost a hundred times
+// as much.
+TEST(QuantizeByScheme, KlKeepsDataAwayFromZero) {
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> uniform(5, 6);
+  for (const bool is_gain : {true, false}) {
+    Matrix<float> x(64, 64);
+    for (auto& v : x.values()) v = is_gain ? 1 + 0.05F * normal(random) : uniform(random);
+    const auto by_kl = quantize(x.view(), parse_scheme("int8:kl"));
+    const auto whole = quantize(x.view(), parse_scheme("int8"));
+    EXPECT_LE(by_kl.clipped(), 0.01) << is_gain;
+    EXPECT_LT(relative_error(x, by_kl.dequantized()), 2 * relative_error(x, whole.dequantized()))
+        << is_gain;
+  }
+}
+
 TEST(QuantizeByScheme, CodesOfLessThanAByteArePacked) {
   const auto x = random_matrix(7, 9);
   for (int bits = 1; bits <= 16; ++bits) {
@@ -537,6 +554,47 @@ TEST(Calibrator, FindsSharedParametersInAnyOrder) {
   EXPECT_EQ(channels.params().tiles.size(), 5U);
   EXPECT_THAT(testing::refusal([&] { channels.observe(second.view()); }), HasSubstr("5x8"));
   EXPECT_THROW(Calibrator(parse_scheme("mxfp4")), InputError);
+}
+
+TEST(Calibrator, KeepsNothingOfWhatItRefuses) {
+  const auto filled = [](std::size_t rows, std::size_t cols, float value) {
+    Matrix<float> x(rows, cols);
+    std::ranges::fill(x.values(), value);
+    return x;
+  };
+  const auto ones = filled(4, 8, 1);
+  auto bad = filled(4, 8, 100);
+  bad(3, 0) = NAN;
+  for (const char* const text : {"int8:channel:static", "int8:channel:ema:static",
+                                 "int8:group=2:mse:static", "e4m3:channel:static"}) {
+    SCOPED_TRACE(text);
+    Calibrator calibrator(parse_scheme(text));
+    calibrator.observe(Matrix<float>(0, 3).view());  // nothing, so neither is its shape
+    EXPECT_THAT(testing::refusal([&] { calibrator.observe(bad.view(), "W"); }), HasSubstr("24"));
+    EXPECT_THAT(testing::refusal([&] { calibrator.params(); }), HasSubstr("none"));
+    calibrator.observe(ones.view());
+    const TensorParams before = calibrator.params();
+    EXPECT_THAT(testing::refusal([&] { calibrator.observe(bad.view(), "W"); }),
+                ::testing::AllOf(HasSubstr("W"), HasSubstr("24")));
+    EXPECT_EQ(calibrator.params(), before);
+    calibrator.observe(Matrix<float>(0, 8).view());
+    EXPECT_EQ(calibrator.params(), before);
+  }
+  // By its place in the matrix as it is seen, not as it lies.
+  Calibrator channels(parse_scheme("int8:channel:static"));
+  const MatrixView<const float> turned{bad.data(), 8, 4, 1, 8};
+  EXPECT_THAT(testing::refusal([&] { channels.observe(turned); }), HasSubstr("index 3"));
+}
+
+TEST(Calibrator, MergesTilesOfOneShapeAlone) {
+  const Scheme scheme = parse_scheme("int8:group=2:static");
+  Calibrator wide(scheme), high(scheme);
+  wide.observe(random_matrix(4, 8).view());
+  high.observe(random_matrix(8, 4).view());  // of as many tiles
+  const TensorParams before = wide.params();
+  EXPECT_THAT(testing::refusal([&] { wide.merge(high); }),
+              ::testing::AllOf(HasSubstr("4x8"), HasSubstr("8x4")));
+  EXPECT_EQ(wide.params(), before);
 }
 
 TEST(Multiply, IsTheProductOfWhatCodesStandFor) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -63,7 +64,9 @@ float threshold_by_definition(const std::vector<float>& x, std::size_t half) {
   }
   double least = std::numeric_limits<double>::infinity();
   std::size_t best = kBins;
-  for (std::size_t i = half; i <= kBins; ++i) {
+  for (std::size_t i = kBins; i >= half; --i) {
+    const auto from = bins.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::accumulate(bins.begin(), from, 0.0) < 0.9 * static_cast<double>(x.size())) break;
     std::vector<double> p(bins.begin(), bins.begin() + static_cast<std::ptrdiff_t>(i));
     const std::vector<double> kept = p;
     for (std::size_t j = i; j < kBins; ++j) p.back() += bins[j];
@@ -86,7 +89,7 @@ float threshold_by_definition(const std::vector<float>& x, std::size_t half) {
       const double here = q[j] > 0 ? q[j] : 1e-4;
       divergence += p[j] / sum_p * std::log((p[j] / sum_p) / (here / sum_q));
     }
-    if (divergence < least) {
+    if (divergence < least - 1e-12) {
       least = divergence;
       best = i;
     }
@@ -103,6 +106,56 @@ TEST(KlRange, IsOfLeastDivergenceByItsDefinition) {
       EXPECT_FLOAT_EQ(std::max(-range.min, range.max),
                       threshold_by_definition(x, static_cast<std::size_t>(levels / 2)))
           << kind << levels;
+    }
+  }
+}
+
+// By TensorRT's rule as it stands, from the first candidate on: data dense at 0 keep what it says.
+TEST(KlRange, OfDataDenseAtZeroIsTensorRTs) {
+  struct Row {
+    std::string_view kind;
+    int levels;
+    std::size_t bins;  // of 2048
+  };
+  for (const auto& [kind, levels, bins] :
+       {Row{"normal", 16, 1912}, Row{"normal", 256, 1983}, Row{"uniform", 16, 2047},
+        Row{"uniform", 256, 2046}, Row{"laplace", 16, 1622}, Row{"laplace", 256, 1570},
+        Row{"outliers", 16, 94}, Row{"outliers", 256, 281}, Row{"positive", 16, 1912},
+        Row{"positive", 256, 1983}}) {
+    const auto x = draw(kind, 4000, 11);
+    float reach = 0;
+    for (const float v : x) reach = std::max(reach, std::abs(v));
+    const Range range = kl_of(x, levels);
+    EXPECT_FLOAT_EQ(std::max(-range.min, range.max),
+                    static_cast<float>((static_cast<double>(bins) + 0.5) * reach / 2048))
+        << kind << levels;
+  }
+}
+
+TEST(KlRange, OfDataAwayFromZeroClipsLittle) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> uniform(5, 6);
+  const auto filled = [](std::size_t count, const auto& one) {
+    std::vector<float> x(count);
+    std::ranges::generate(x, one);
+    return x;
+  };
+  for (const std::size_t count : {100U, 4000U, 20'000U}) {
+    const std::vector<std::vector<float>> all = {
+        filled(count, [&] { return uniform(random); }),
+        filled(count, [&] { return -uniform(random); }),
+        filled(count, [&] { return 1 + 0.05F * normal(random); }),
+        filled(count, [&, i = 0]() mutable { return i++ % 20 == 0 ? 3.0F : 1.0F; }),
+        filled(count, [] { return 3.0F; })};
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      for (const int levels : {4, 16, 256, 1024}) {
+        const Range range = kl_of(all[k], levels);
+        const auto clipped =
+            std::ranges::count_if(all[k], [&](float v) { return v < range.min || v > range.max; });
+        EXPECT_LE(static_cast<double>(clipped), (k == 2 ? 0.05 : 0.0) * static_cast<double>(count))
+            << k << ' ' << levels << ' ' << count;
+      }
     }
   }
 }

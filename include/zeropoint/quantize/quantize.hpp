@@ -61,13 +61,18 @@ Matrix<float> multiply(const QTensor& a, const QTensor& b, const Accumulator& ac
 class Calibrator {
  public:
   explicit Calibrator(Scheme scheme, Role role = Role::stored);
+  /// Throws InputError on NaN and infinity, naming the first, and on another shape; nothing of the
+  /// tensor is kept then. An empty one adds nothing.
   void observe(MatrixView<const float> x, std::string_view what = "tensor");
-  /// Takes over what another has seen, in any order. Throws InputError if their schemes differ.
+  /// Takes over what another has seen, in any order. Throws InputError if their schemes differ, or
+  /// their matrices' shapes where there are several tiles.
   void merge(const Calibrator& other);
   /// Throws InputError if nothing was seen.
   TensorParams params() const;
 
  private:
+  void check_tiles(const Tiles& tiles, std::string_view what) const;
+
   Scheme scheme_;
   Role role_;
   Tiles tiles_;
