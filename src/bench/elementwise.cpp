@@ -14,6 +14,7 @@
 #include "zeropoint/gemm/kernels.hpp"
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/ranges/range.hpp"
+#include "zeropoint/transforms/hadamard.hpp"
 
 #include "bench/draw.hpp"
 #include "bench/load.hpp"
@@ -144,9 +145,33 @@ Work fit_lloyd4(const Operands& o) {
   return {"fit lloyd4", "a second", o.bytes(4), [&o] { sink = fit_lloyd_max(o.x, 4).levels[0]; }};
 }
 
+// In place, lines of 1024 side by side; the first line is checked against the matrix.
+Work rotate_rows(const Operands& o) {
+  constexpr std::size_t kLine = 1024;
+  const std::size_t rows = o.x.size() / kLine;
+  const auto x = std::make_shared<std::vector<float>>(o.x.begin(), o.x.begin() + rows * kLine);
+  const auto rotation = std::make_shared<Rotation>(kLine);
+  const MatrixView<float> view{x->data(), rows, kLine, kLine, 1};
+  rotation->apply(view, Along::rows);
+  const auto matrix = hadamard_matrix(kLine);
+  for (std::size_t i = 0; i < kLine; ++i) {
+    double sum = 0, most = 0;
+    for (std::size_t j = 0; j < kLine; ++j) {
+      sum += matrix[i * kLine + j] * double{o.x[j]};
+      most += std::abs(double{o.x[j]});
+    }
+    const double expected = sum / std::sqrt(double{kLine});
+    // Ten additions in float32, each of at most the sum of magnitudes.
+    const double error = 10 * 0x1p-24 * most / std::sqrt(double{kLine});
+    if (!(std::abs((*x)[i] - expected) <= error)) expect_equal("rotate", i, expected, (*x)[i]);
+  }
+  return beside_copy(o, "rotate rows of 1024 (Hadamard)", o.bytes(8),
+                     [x, rotation, view] { rotation->apply(view, Along::rows); });
+}
+
 // A new row is a function here.
-constexpr Work (*kRows[])(const Operands&) = {quantize_int8, dequantize_int8, min_max, coverage,
-                                              fit_lloyd4};
+constexpr Work (*kRows[])(const Operands&) = {quantize_int8, dequantize_int8, min_max,
+                                              coverage,      fit_lloyd4,      rotate_rows};
 
 std::vector<Samples> time_work(const Work& work, double seconds) {
   if (work.theirs) return take_turns({{work.mine}, *work.theirs}, {.seconds = seconds});

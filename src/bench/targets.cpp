@@ -75,7 +75,8 @@ struct ElementwiseTarget {
 constexpr ElementwiseTarget kElementwise[] = {{"quantize to int8", 0.80, true},
                                               {"dequantize int8", 0.80, true},
                                               {"coverage range", 10, false},
-                                              {"fit lloyd4", 1, false}};
+                                              {"fit lloyd4", 1, false},
+                                              {"rotate rows of 1024 (Hadamard)", 0.80, true}};
 
 std::string on(int threads) { return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s"); }
 

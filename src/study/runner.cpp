@@ -5,6 +5,8 @@
 #include <optional>
 #include <tuple>
 
+#include <fmt/format.h>
+
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/gemm/accumulator.hpp"
 #include "zeropoint/gemm/float_product.hpp"
@@ -410,6 +412,22 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands, Prediction
   return row;
 }
 
+// A sum that an accumulator refuses names the row that needs it.
+template <class Make>
+StudyRow in_words(const StudyCell& cell, const Make& make_row) {
+  if (cell.accumulator.empty()) return make_row();
+  try {
+    return make_row();
+  } catch (const InputError& error) {
+    throw InputError(fmt::format(
+        "{}, size {}, {}, sums in {}: {}; int32-wrap, int32-saturate and float64 hold any",
+        cell.distribution, cell.n,
+        cell.scheme.empty() ? fmt::format("{} bits, coverage {}", cell.bits, cell.cover)
+                            : short_form(parse_scheme_pair(cell.scheme)),
+        cell.accumulator, error.what()));
+  }
+}
+
 bool same_operands(const StudyCell& x, const StudyCell& y) {
   return x.distribution == y.distribution && x.m == y.m && x.k == y.k && x.n == y.n &&
          x.seed == y.seed && x.generator == y.generator;
@@ -436,15 +454,14 @@ void run_study(const std::vector<StudyCell>& cells, const std::map<std::size_t, 
     std::map<Coverage, Ranges> ranges;
     for (std::size_t i = 0; i < pending.size(); ++i) {
       const auto& cell = cells[pending[i]];
-      if (!cell.scheme.empty()) {
-        if (!on_row(pending[i], run_schemes(cell, operands, predictions))) return;
-        continue;
-      }
-      const Coverage sides = parse_convention(cell.convention).coverage;
-      if (!ranges.contains(sides)) ranges[sides] = make_ranges(operands, covers, sides);
-      const auto& of = ranges[sides];
-      if (!on_row(pending[i], run_cell(cell, operands, of.a[i], of.b[i], of.y[i], predictions)))
-        return;
+      const auto make_row = [&] {
+        if (!cell.scheme.empty()) return run_schemes(cell, operands, predictions);
+        const Coverage sides = parse_convention(cell.convention).coverage;
+        if (!ranges.contains(sides)) ranges[sides] = make_ranges(operands, covers, sides);
+        const auto& of = ranges[sides];
+        return run_cell(cell, operands, of.a[i], of.b[i], of.y[i], predictions);
+      };
+      if (!on_row(pending[i], in_words(cell, make_row))) return;
     }
   }
 }

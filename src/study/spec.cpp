@@ -110,7 +110,16 @@ void resolve(StudySpec& spec) {
   check_list(spec.covers, "cover");
   check_list(spec.bits, "bits");
   for (const int bits : spec.bits) check(IntegerGrid{bits});
-  for (auto& convention : spec.conventions) convention = to_string(parse_convention(convention));
+  for (auto& convention : spec.conventions) {
+    const auto parsed = parse_convention(convention);
+    if (parsed.rounding == Rounding::stochastic) {
+      throw InputError(fmt::format(
+          "convention: expected a rounding without chance, since a study's rows differ by their "
+          "seed alone; found {} (--schemes int{}:stochastic=SEED rounds at random)",
+          convention, spec.bits.front()));
+    }
+    convention = to_string(parsed);
+  }
   check_list(spec.conventions, "convention");
   for (auto& scheme : spec.schemes) {
     const auto pair = parse_scheme_pair(scheme);

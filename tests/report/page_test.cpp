@@ -226,6 +226,40 @@ TEST(Page, DrawsAccumulatorsWithoutAScript) {
   EXPECT_EQ(first_unbalanced(markup(page)), "");
 }
 
+// Schemes of a real run: limits as curves, a point a scheme, coverage with its own figures and
+// claim.
+TEST(Page, DrawsSchemesBesideTheirLimits) {
+  zeropoint::Run run;  // Run alone is the test's own
+  run.spec.distributions = {"normal"};
+  run.spec.sizes = {64};
+  run.spec.schemes = {"int4:sym:group=32", "mxfp4", "trellis2"};
+  for (const char* cover : {"0.9", "0.99", "1"}) {
+    run.spec.schemes.push_back(std::string("int4-narrow:sym:cover=") + cover);
+  }
+  resolve(run.spec);
+  const auto all = cells(run.spec);
+  run.total = all.size();
+  run_study(all, {}, nullptr, [&](std::size_t index, const StudyRow& row) {
+    run.rows[index] = row;
+    return true;
+  });
+  const std::string page = to_page(run);
+  EXPECT_EQ(first_unbalanced(markup(page)), "");
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  for (int figure = 1; figure <= 7; ++figure) {
+    EXPECT_THAT(page, HasSubstr("id=\"figure-" + std::to_string(figure) + "\""));
+  }
+  EXPECT_THAT(page, Not(HasSubstr("id=\"figure-8\"")));
+  for (const char* words :
+       {"no quantizer is better", "even steps, entropy coded", "Lloyd–Max",
+        "Distance from the bound: normal, size 64", "The best coverage, by bits", "Claim 3",
+        "above the least error, dB", "outside the interval in which 95 % of such are expected"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  EXPECT_THAT(page, Not(HasSubstr("Claim 2")));
+  EXPECT_THAT(page, HasSubstr("<a href=\"#figure-4\">Figure 4</a>"));
+}
+
 TEST(Page, GivesMeansOverSeeds) {
   auto run = run_of({row("normal", 10, 1, 0), row("normal", 10, 1, 1), row("normal", 10, 1, 2)});
   run.spec.repeat = 3;

@@ -10,14 +10,19 @@
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
+#include "zeropoint/formats/format.hpp"
+#include "zeropoint/quantize/scheme.hpp"
+#include "zeropoint/study/preset.hpp"
 #include "zeropoint/theory/distribution.hpp"
 
 #include "study/serialize.hpp"
+#include "support/refusal.hpp"
 
 namespace zeropoint {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 std::vector<StudyRow> run(StudySpec spec, const std::map<std::size_t, StudyRow>& done = {}) {
   resolve(spec);
@@ -244,6 +249,52 @@ TEST(Study, LedgersAddUpToTheRowsErrors) {
   spec.schemes.clear();
   spec.ledger = false;
   EXPECT_FALSE(run(spec).front().ledger);
+}
+
+TEST(Study, NamesTheRowWhoseSumsDoNotFit) {
+  StudySpec spec;
+  spec.distributions = {"normal"};
+  spec.sizes = {32};
+  spec.covers = {0.9};
+  spec.bits = {16};
+  spec.accumulators = {"int32"};
+  EXPECT_THAT(testing::refusal([&] { run(spec); }),
+              AllOf(HasSubstr("normal, size 32, 16 bits, coverage 0.9, sums in int32: "),
+                    HasSubstr("int32-wrap")));
+}
+
+// The rates of all limits, and what a row's own error leaves above them.
+TEST(Study, RowsOfSchemesKnowTheirGap) {
+  StudySpec spec;
+  spec.distributions = {"normal", "sparse"};
+  spec.sizes = {128};
+  spec.schemes = {"lloyd4-normal", "int8 x int4:sym"};
+  const auto rows = run(spec);
+  ASSERT_EQ(rows.size(), 4U);
+  // Max 1960: the best 16 levels leave 0.009497 of normal data, 4^-4 is 0.003906.
+  ASSERT_TRUE(rows[0].gap.a && rows[0].gap.product);
+  EXPECT_NEAR(rows[0].gap.a->db, 10 * std::log10(0.009497 / std::pow(4.0, -4)), 0.15);
+  EXPECT_NEAR(rows[0].gap.a->bits, rows[0].gap.a->db / 6.0206, 0.01);
+  EXPECT_NEAR(rows[0].gap.product->db, rows[0].gap.a->db, 0.2);
+  EXPECT_FALSE(rows[1].gap.product);  // other bits for A than for B
+  EXPECT_FALSE(rows[2].gap.a);        // zeros have no density
+  EXPECT_EQ(without_seconds(row_from_json(to_json(rows[0]))), without_seconds(rows[0]));
+}
+
+TEST(Study, PresetsAreStudies) {
+  for (const auto& preset : study_presets()) {
+    auto spec = preset.make();
+    EXPECT_NO_THROW(resolve(spec)) << preset.name;
+    EXPECT_FALSE(cells(spec).empty());
+  }
+  EXPECT_THAT(testing::refusal([] { study_preset("limit"); }), HasSubstr("did you mean limits"));
+  // Every format that there is.
+  const auto schemes = study_preset("limits").schemes;
+  for (const auto& format : formats()) {
+    EXPECT_TRUE(std::ranges::any_of(schemes, [&](const std::string& scheme) {
+      return parse_scheme_pair(scheme).a.format.name == format.name;
+    })) << format.name;
+  }
 }
 
 TEST(Study, RefusesIntegerSumsOfOtherFormats) {

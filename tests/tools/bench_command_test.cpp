@@ -42,7 +42,7 @@ TEST_F(BenchCommand, WritesEachShapeAndContestantOnceAThreadCount) {
     }
   }
   EXPECT_EQ(own, 4U);  // two shapes, two thread counts; the third shape stands there twice
-  EXPECT_EQ(json["elementwise"].size(), 10U);
+  EXPECT_EQ(json["elementwise"].size(), 12U);
   std::set<std::string> measured;
   for (const auto& row : json["formats"]) {
     EXPECT_GT(row["quantize_of_copy"], 0) << row;

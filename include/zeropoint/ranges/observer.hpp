@@ -70,11 +70,11 @@ Range mse_range(std::span<const Weighted> values, const GridNeed& need);
 /// that hold something is Q, and the least KL(P‖Q) names t, the middle of bin i. Where P has
 /// something and Q has nothing, Q has a ten-thousandth of a value. Migacz, "8-bit inference with
 /// TensorRT", GTC 2017, whose histogram it is too; ONNX Runtime's EntropyCalibrater takes 128 bins
-/// of signed values instead, if not told otherwise. It departs from both in this: the bins kept hold
-/// nine tenths of the values at least, and of equal divergences the largest t is taken. They count
-/// on data dense at 0; where all magnitudes are away from it (a norm's gains), the first bin that
-/// holds anything would be alone in P and in Q, which then do not diverge, and nearly all values
-/// would be clipped. Ends are kept within those of the values and 0. 2 levels or more, or
+/// of signed values instead, if not told otherwise. It departs from both in this: the bins kept
+/// hold nine tenths of the values at least, and of equal divergences the largest t is taken. They
+/// count on data dense at 0; where all magnitudes are away from it (a norm's gains), the first bin
+/// that holds anything would be alone in P and in Q, which then do not diverge, and nearly all
+/// values would be clipped. Ends are kept within those of the values and 0. 2 levels or more, or
 /// InputError; where levels / 2 reach 2048, the whole range.
 Range kl_range(std::span<const Weighted> values, const GridNeed& need);
 
