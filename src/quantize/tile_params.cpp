@@ -37,7 +37,25 @@ double sum_of_squares(std::span<const float> values) {
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
+// Rounding towards 0 is up or down by a value's sign, and at random half of each.
+double up_from(Rounding rounding) {
+  return rounding == Rounding::floor ? 1 : rounding == Rounding::ceil ? 0 : 0.5;
+}
+
 }  // namespace
+
+GridNeed grid_need(const Scheme& scheme) {
+  const Convention& convention = scheme.convention;
+  GridNeed need{scheme.format.grid.levels(), convention.mapping == Mapping::symmetric};
+  need.over_width = convention.symmetric_scale == SymmetricScale::width;
+  need.holds_zero = convention.zero_in_range;
+  need.up_from = up_from(convention.rounding);
+  need.made = [&scheme](const Range& range) {
+    const QuantParams made = choose_params(range, scheme.format.grid, scheme.convention);
+    return EvenGrid{made.scale, made.zero_point - scheme.format.grid.lo()};
+  };
+  return need;
+}
 
 QuantParams params_of_range(const Scheme& scheme, Range range) {
   if (scheme.format.kind == FormatKind::integer) {

@@ -7,10 +7,8 @@
 
 namespace zeropoint {
 
-/// What `mse` and `kl` look for.
-inline GridNeed grid_need(const Scheme& scheme) {
-  return {scheme.format.grid.levels(), scheme.convention.mapping == Mapping::symmetric};
-}
+/// What `mse` and `kl` look for: a grid as choose_params makes it. Refers to the scheme.
+GridNeed grid_need(const Scheme& scheme);
 
 /// Scale and zero point over a range: a grid's by choose_params, a float format's or a codebook's
 /// so that its largest number is the range's largest magnitude.

@@ -18,6 +18,7 @@ void SumGridErrors(const double* HWY_RESTRICT values, const double* HWY_RESTRICT
   const D d;
   const std::size_t lanes = hn::Lanes(d);
   const auto round = hn::Set(d, 0x1.8p52);  // adding and taking it away rounds to even
+  const auto shift = hn::Set(d, grids.shift);
   for (std::size_t g = 0; g < used; g += 2 * lanes) {
     const std::size_t h = g + lanes < used ? g + lanes : g;
     const auto inverse0 = hn::Load(d, grids.inverse + g), inverse1 = hn::Load(d, grids.inverse + h);
@@ -28,7 +29,7 @@ void SumGridErrors(const double* HWY_RESTRICT values, const double* HWY_RESTRICT
     for (std::size_t i = 0; i < count; ++i) {
       const auto x = hn::Set(d, values[i]), n = hn::Set(d, counts[i]);
       const auto one = [&](auto inverse, auto step, auto first, auto last) HWY_ATTR {
-        const auto kept = hn::Min(hn::Max(hn::Mul(x, inverse), first), last);
+        const auto kept = hn::Min(hn::Max(hn::Sub(hn::Mul(x, inverse), shift), first), last);
         const auto code = hn::Sub(hn::Add(kept, round), round);
         const auto off = hn::Sub(x, hn::Mul(code, step));
         return hn::Mul(hn::Mul(n, off), off);

@@ -10,6 +10,7 @@ struct GridBatch {
   alignas(64) double step[kGridsAtOnce];
   alignas(64) double first[kGridsAtOnce];  ///< codes, with their zero point taken off
   alignas(64) double last[kGridsAtOnce];
+  double shift = 0;  ///< taken off what is rounded to nearest: 1/2 to round down
 };
 
 /// Of the first `used` grids, if not more: errors[g] = Σ counts[i]·(values[i] − nearest of grid

@@ -19,11 +19,7 @@
 namespace zeropoint {
 namespace {
 
-/// step · {−below, …, levels − 1 − below}
-struct Grid {
-  double step;
-  int below;
-};
+using Grid = EvenGrid;
 
 struct Candidate {
   Grid grid;
@@ -32,10 +28,12 @@ struct Candidate {
 
 constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
-/// Σ count·(x − nearest of the grid)² and what belongs to it, by sums over stretches of values.
+/// Σ count·(x − what it is rounded to on the grid)² and what belongs to it, by sums over stretches
+/// of values.
 class GridError {
  public:
-  GridError(std::span<const Weighted> values, int levels) : levels_(levels), upto_(1) {
+  GridError(std::span<const Weighted> values, const GridNeed& need)
+      : levels_(need.levels), shift_(need.up_from - 0.5), upto_(1) {
     values_.reserve(values.size());
     counts_.reserve(values.size());
     upto_.reserve(values.size() + 1);
@@ -58,6 +56,7 @@ class GridError {
   // Of many: those that are summed value by value, together.
   void of_all(std::span<const Grid> grids, double* errors) const {
     GridBatch batch;
+    batch.shift = shift_;
     std::size_t places[kGridsAtOnce];
     std::size_t waiting = 0;
     const auto sum = [&] {
@@ -111,7 +110,7 @@ class GridError {
       const double inverse = 1 / grid.step;
       const double first = -grid.below;
       for (std::size_t i = 0; i < values_.size(); ++i) {
-        const double code = nearest(values_[i] * inverse, first, first + levels_ - 1);
+        const double code = nearest(values_[i] * inverse - shift_, first, first + levels_ - 1);
         product += code * counts_[i] * values_[i];
         squares += code * code * counts_[i];
       }
@@ -149,7 +148,8 @@ class GridError {
   void for_codes(const Grid& grid, double low, double high, const Visit& visit) const {
     std::size_t from = 0;
     for (double code = low; code <= high && from < values_.size(); ++code) {
-      const std::size_t to = code == high ? values_.size() : below((code + 0.5) * grid.step, from);
+      const std::size_t to =
+          code == high ? values_.size() : below((code + 0.5 + shift_) * grid.step, from);
       if (to != from) visit(code, upto_[to] - upto_[from]);
       from = to;
     }
@@ -159,8 +159,8 @@ class GridError {
   std::pair<double, double> codes_of(const Grid& grid) const {
     const double first = -grid.below;
     const double last = first + levels_ - 1;
-    return {nearest(values_.front() / grid.step, first, last),
-            nearest(values_.back() / grid.step, first, last)};
+    return {nearest(values_.front() / grid.step - shift_, first, last),
+            nearest(values_.back() / grid.step - shift_, first, last)};
   }
 
   double by_codes(const Grid& grid) const {
@@ -181,12 +181,13 @@ class GridError {
   }
 
   int levels_;
+  double shift_;
   std::vector<double> values_, counts_;
   std::vector<Sums> upto_;  ///< of the first so many
 };
 
-// Steps to an octave, of few values and of many.
-constexpr int kFine = 64, kCoarse = 8;
+// Steps to an octave, of few values and of many; of few levels away from 0.
+constexpr int kFine = 64, kCoarse = 8, kFinest = 256;
 
 // Up to here, the best grid of all is found.
 constexpr int kFewLevels = 16;
@@ -216,24 +217,45 @@ class Search {
  public:
   Search(std::span<const Weighted> values, const GridNeed& need)
       : need_(need),
-        low_(std::min(values.front().at_least, 0.0F)),
-        high_(std::max(values.back().at_most, 0.0F)),
-        half_(std::max((need.levels - 1) / 2, 1)),
-        error_(values, need.levels) {}
+        own_{values.front().at_least, values.back().at_most},
+        held_{std::min(own_.min, 0.0F), std::max(own_.max, 0.0F)},
+        above_((need.levels - 1) / 2),
+        codes_(need.over_width ? (need.levels - 1) / 2.0 : std::max(above_, 1)),
+        error_(values, need) {}
 
   Range operator()() {
-    const Range whole{low_, high_};
-    if (low_ == high_) return whole;
+    if (held_.min == held_.max) return held_;
+    // Steps from where nothing is clipped, even with 0 on the grid; of an affine grid, a somewhat
+    // larger one may be wanted where 0 falls badly.
+    const double reach = std::max(-double{held_.min}, double{held_.max});
+    const double top = need_.symmetric ? reach / std::max(above_, 1)
+                                       : (double{held_.max} - double{held_.min}) /
+                                             (need_.levels - 1) * std::exp2(0.25);
+    const bool is_held = need_.symmetric || need_.holds_zero;
+    std::vector<Grid> found;
+    if (need_.levels <= kFewLevels && error_.size() <= kExactly && need_.up_from == 0.5) {
+      found.push_back(exact(top));
+    }
+    if (found.empty() || !is_held) found.push_back(searched(top));
+    return judged(found);
+  }
+
+ private:
+  // The best step and zero point of those looked at.
+  Grid searched(double top) {
     std::vector<Candidate> seen;
     Candidate best{{0, 0}, kUnknown};
-    // Of an affine grid, a somewhat larger step may be wanted where 0 falls badly.
-    const double top = grid_over(whole).step * (need_.symmetric ? 1 : std::exp2(0.25));
-    if (need_.levels <= kFewLevels && error_.size() <= kExactly) return range_if_better(exact(top));
     // The error of few values is rough all over.
     constexpr std::size_t kFew = 1024;
-    const bool is_fine = error_.size() <= kFew;
-    const int per_octave = is_fine ? kFine : kCoarse;
-    const std::vector<double>& powers = is_fine ? octaves<kFine>() : octaves<kCoarse>();
+    // So is that of values away from 0, if 0 need not be on the grid: its numbers are whole steps,
+    // and there may be many of them up to the values.
+    const bool is_away = !need_.symmetric && !need_.holds_zero && !(own_ == held_);
+    const bool is_fine = error_.size() <= kFew || is_away;
+    const bool is_finest = is_away && need_.levels <= kFewLevels;
+    const int per_octave = is_finest ? kFinest : is_fine ? kFine : kCoarse;
+    const std::vector<double>& powers = is_finest ? octaves<kFinest>()
+                                        : is_fine ? octaves<kFine>()
+                                                  : octaves<kCoarse>();
     // Many steps at once where each has one zero point.
     const std::size_t at_once = need_.symmetric ? kGridsAtOnce : 1;
     std::vector<double> steps;
@@ -266,11 +288,17 @@ class Search {
       }
     }
     // Among many codes the error has ripples that are about as wide as one of them is of all.
-    const int parts = std::clamp(need_.levels / 2, 16, 128) * 8 / per_octave;
+    int parts = std::clamp(need_.levels / 2, 16, 128) * 8 / per_octave;
+    if (is_away) {  // of one of those between 0 and the values, rather
+      const double reach = std::max(std::abs(double{own_.min}), std::abs(double{own_.max}));
+      const double width = std::max(double{own_.max} - own_.min, reach * 0x1p-24);
+      parts = static_cast<int>(std::clamp(reach / width * need_.levels, 128.0, 1024.0)) * 8 /
+              per_octave;
+    }
     const double coarse = 1.0 / per_octave;
     const std::vector<double> around[] = {powers_around(coarse, parts),
                                           powers_around(coarse / parts, 8)};
-    for (const auto& start : lowest(seen)) {
+    for (const auto& start : lowest(seen, is_away ? 16 : 4)) {
       Candidate here = start;
       for (const auto& factors : around) {
         steps.clear();
@@ -282,16 +310,34 @@ class Search {
       here = fit(here);
       if (here.error < best.error) best = here;
     }
-    return range_if_better(best.grid);
+    return best.grid;
   }
 
- private:
-  Range range_if_better(const Grid& grid) const {
-    const Range whole{low_, high_};
-    const Range found = range_of(grid);
-    const bool is_better = found.min < found.max && grid_over(found).step > 0 &&
-                           error_(grid_over(found)) < error_(grid_over(whole));
-    return is_better ? found : whole;
+  // Of the ranges of these grids, that whose grid, as it is made, has the least error, if it has
+  // less than the values' own.
+  Range judged(std::span<const Grid> found) const {
+    Range best = need_.made || (!need_.holds_zero && own_.min < own_.max) ? own_ : held_;
+    double least = error_(grid_over(best));
+    const auto judge = [&](const Range& range) {
+      if (!(range.min < range.max)) return;
+      const Grid made = grid_over(range);
+      if (!(made.step > 0)) return;
+      const double error = error_(made);
+      if (!(error < least)) return;
+      least = error;
+      best = range;
+    };
+    for (const Grid& grid : found) {
+      const Range range = range_of(grid, 0);
+      judge(range);
+      const Grid made = grid_over(range);
+      const bool is_made =
+          made.below == grid.below && std::abs(made.step - grid.step) <= 1e-6 * grid.step;
+      if (is_made || need_.symmetric) continue;
+      // Zero points are rounded each their way.
+      for (const double off : {0.25, -0.25, 0.5, -0.5}) judge(range_of(grid, off));
+    }
+    return best;
   }
 
   // Of few values on few levels: as the step falls, the codes change where a value lies halfway
@@ -385,34 +431,51 @@ class Search {
     std::ranges::sort(crossings_, std::ranges::greater{}, &Crossing::step);
   }
 
-  int symmetric_below() const { return need_.levels - 1 - half_; }
+  int symmetric_below() const { return need_.levels - 1 - above_; }
 
   // What is made of a range where it is used.
   Grid grid_over(const Range& range) const {
+    if (need_.made) return need_.made(range);
     if (need_.symmetric) {
       const double reach = std::max(-double{range.min}, double{range.max});
-      return {reach / half_, need_.levels - 1 - half_};
+      return {reach / codes_, symmetric_below()};
     }
     const double step = (double{range.max} - double{range.min}) / (need_.levels - 1);
-    return {step, static_cast<int>(std::nearbyint(
-                      std::clamp(-range.min / step, 0.0, double(need_.levels - 1))))};
+    const auto [first, last] = belows(step);
+    return {step,
+            static_cast<int>(std::nearbyint(std::clamp<double>(-range.min / step, first, last)))};
   }
 
-  Range range_of(const Grid& grid) const {
+  // Moved by part of a step.
+  Range range_of(const Grid& grid, double off) const {
     constexpr double kLargest = std::numeric_limits<float>::max();
-    const int below = need_.symmetric ? half_ : grid.below;
-    const int above = need_.symmetric ? half_ : need_.levels - 1 - grid.below;
-    return {static_cast<float>(std::max(-below * grid.step, -kLargest)),
-            static_cast<float>(std::min(above * grid.step, kLargest))};
+    const double below = need_.symmetric ? codes_ : grid.below;
+    const double above = need_.symmetric ? codes_ : need_.levels - 1.0 - grid.below;
+    const auto end = [&](double codes) {
+      return static_cast<float>(std::clamp((codes + off) * grid.step, -kLargest, kLargest));
+    };
+    return {end(-below), end(above)};
+  }
+
+  // How many codes below 0 there may be: where 0 need not be on the grid, those that leave a part
+  // of the values on it.
+  std::pair<int, int> belows(double step) const {
+    if (need_.symmetric) return {symmetric_below(), symmetric_below()};
+    if (need_.holds_zero) return {0, need_.levels - 1};
+    constexpr double kMost = 1 << 24;  // as in choose_params
+    const auto kept = [&](double codes) {
+      return static_cast<int>(std::clamp(codes, -kMost, kMost));
+    };
+    return {kept(std::floor(-own_.max / step)),
+            kept(std::ceil(-own_.min / step) + need_.levels - 1)};
   }
 
   // What is clipped is convex in z: where it begins to rise.
   int least_clipping(double step) const {
     if (need_.symmetric) return symmetric_below();
-    int first = 0;
-    int last = need_.levels - 1;
+    auto [first, last] = belows(step);
     while (first < last) {
-      const int middle = (first + last) / 2;
+      const int middle = first + (last - first) / 2;
       if (error_.clipped({step, middle + 1}) < error_.clipped({step, middle})) {
         first = middle + 1;
       } else {
@@ -424,10 +487,11 @@ class Search {
 
   // Calls body(z) for those around one, the nearest first.
   template <class Body>
-  void around(int z, const Body& body) const {
+  void around(double step, int z, const Body& body) const {
+    const auto [first, last] = belows(step);
     const int reach = need_.symmetric ? 0 : need_.levels <= 16 ? need_.levels : 4;
     const auto look_at = [&](int at) {
-      if (at >= 0 && at < need_.levels) body(at);
+      if (at >= first && at <= last) body(at);
     };
     look_at(z);
     for (int off = 1; off <= reach; ++off) {
@@ -439,7 +503,7 @@ class Search {
   // Of the z around one, the best, unless none is better than `least`.
   Candidate best_at(double step, int z, double least) const {
     Candidate best{{step, z}, kUnknown};
-    around(z, [&](int at) {
+    around(step, z, [&](int at) {
       const Grid grid{step, at};
       if (error_.clipped(grid) >= std::min(least, best.error)) return;
       const double error = error_(grid);
@@ -463,7 +527,7 @@ class Search {
         at_steps_.push_back({z, best_at(step, z, least)});
         continue;
       }
-      around(z, [&](int at) {
+      around(step, z, [&](int at) {
         grids_.push_back({step, at});
         owners_.push_back(at_steps_.size());
       });
@@ -479,7 +543,7 @@ class Search {
   }
 
   // The best of those that are no worse than their neighbours.
-  static std::vector<Candidate> lowest(const std::vector<Candidate>& seen) {
+  static std::vector<Candidate> lowest(const std::vector<Candidate>& seen, std::size_t most) {
     std::vector<Candidate> low;
     for (std::size_t i = 0; i < seen.size(); ++i) {
       const bool before = i == 0 || seen[i].error <= seen[i - 1].error;
@@ -487,8 +551,7 @@ class Search {
       if (before && after) low.push_back(seen[i]);
     }
     std::ranges::stable_sort(low, {}, &Candidate::error);
-    constexpr std::size_t kMost = 4;
-    if (low.size() > kMost) low.resize(kMost);
+    if (low.size() > most) low.resize(most);
     return low;
   }
 
@@ -504,9 +567,10 @@ class Search {
     return here;
   }
 
-  GridNeed need_;
-  float low_, high_;
-  int half_;
+  const GridNeed& need_;
+  Range own_, held_;  ///< of the values, and with 0 in it
+  int above_;         ///< codes above 0 of a symmetric grid
+  double codes_;      ///< what the reach is divided by for its step
   GridError error_;
   // Of exact().
   std::vector<Value> members_;

@@ -236,7 +236,7 @@ RC_GTEST_PROP(Observer, RangesAreTheSameHoweverCutAndMerged, (std::uint64_t seed
     Observer merged(estimator);
     std::ranges::shuffle(parts, random);
     for (const auto& part : parts) merged.merge(Observer::deserialize(part.serialize()));
-    for (const GridNeed need : {GridNeed{16, true}, GridNeed{256, false}}) {
+    for (const GridNeed& need : {GridNeed{16, true}, GridNeed{256, false}}) {
       RC_ASSERT(merged.range(need) == whole.range(need));
     }
   }

@@ -25,13 +25,15 @@ double error_of(std::span<const float> x, double step, double below, int levels)
   return error;
 }
 
-int half_of(int levels) { return std::max((levels - 1) / 2, 1); }
+// Codes above 0 of a symmetric grid, and what the reach is divided by.
+int above_of(int levels) { return (levels - 1) / 2; }
+int half_of(int levels) { return std::max(above_of(levels), 1); }
 
 double error_of(std::span<const float> x, const Range& range, const GridNeed& need) {
   if (need.symmetric) {
     const int half = half_of(need.levels);
     return error_of(x, std::max(-double{range.min}, double{range.max}) / half,
-                    need.levels - 1 - half, need.levels);
+                    need.levels - 1 - above_of(need.levels), need.levels);
   }
   const double step = (double{range.max} - double{range.min}) / (need.levels - 1);
   return error_of(x, step, std::clamp(std::round(-range.min / step), 0.0, need.levels - 1.0),
@@ -61,7 +63,7 @@ double brute_force(std::span<const float> x, const GridNeed& need) {
   const int stride = std::max(1, levels / 32);
   for (double step = top; step > top / 40; step *= 0.995) {
     if (need.symmetric) {
-      look(step, levels - 1 - half);
+      look(step, levels - 1 - above_of(levels));
     } else {
       for (int below = 0; below < levels; below += stride) look(step, below);
     }
@@ -119,7 +121,7 @@ TEST(MseRange, OfManyValuesIsThatOfTheirBins) {
   const auto x = testing::draw("laplace", 200'000, 5);
   Observer observer({RangeKind::mse, 0});
   observer.observe(x);
-  for (const GridNeed need : {GridNeed{16, true}, GridNeed{256, false}}) {
+  for (const GridNeed& need : {GridNeed{16, true}, GridNeed{256, false}}) {
     const Range found = estimate_range({RangeKind::mse, 0}, x, Coverage::two_sided, need);
     EXPECT_EQ(found, observer.range(need));
     const double error = error_of(x, found, need);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,25 +44,38 @@ std::string to_string(const RangeEstimator& estimator);
 /// Throws InputError if the parameter is outside of its limits.
 void check_range_estimator(const RangeEstimator& estimator);
 
-/// The grid that a range is sought for (mse, kl): how many codes, and whether 0 is its middle.
+/// step · {−below, …, levels − 1 − below}
+struct EvenGrid {
+  double step;
+  std::int32_t below;
+};
+
+/// The grid that a range is sought for (mse, kl): how many codes, and what is made of a range.
 struct GridNeed {
   std::int32_t levels = 256;
-  bool symmetric = false;
+  bool symmetric = false;   ///< 0 at its middle, with one code more below if levels are even
+  bool over_width = false;  ///< of a symmetric one: its step is twice the reach over all codes, not
+                            ///< the reach over the codes above 0
+  bool holds_zero = true;   ///< of others: 0 is one of its numbers
+  double up_from = 0.5;  ///< the part of a step from which a value goes up: 1 of floor, 0 of ceil
+  /// What is made of a range where it is used, down to the last bit; empty: what is said above.
+  std::function<EvenGrid(const Range&)> made = nullptr;
 };
 
 /// Values between two bounds, taken to lie evenly there or together in the middle, and how many.
 using Weighted = StreamStatistics::Bin;
 
-/// The range of least mean squared error for an even grid over it that holds 0: of `levels` codes,
-/// z of them below 0; for a symmetric grid, the same below 0 as above, and one more below if their
-/// number is even. Sought over step and z: from the whole range's step down by 1/8 octave (1/64 for
-/// up to 1024 values), until what is clipped alone is worse; at each step the z that clips least
-/// and its neighbours, all z of up to 16 levels; then ever finer around the best four, and from
-/// there to where each code stands for the mean of its values. Never worse than the whole range. Of
-/// 2000 values and more, the error is within 0.1 % of brute force's least (range_mse_test.cpp: 2 to
-/// 8 bits); of a few for each code it has many least places, and a better one may be missed. A
-/// stream's bins add some 2⁻²⁸ of the mean square. The range may end a little beyond the values.
-/// Values in ascending order; 2 to 2^16 levels, or InputError.
+/// The range of least mean squared error for the grid that is made of it: z codes of it below 0.
+/// Sought over step and z: from the step of the range with 0 in it down by 1/8 octave (1/64 for up
+/// to 1024 values, and for those away from 0 where 0 need not be on the grid, 1/256 of up to 16
+/// levels), until what is clipped alone is worse; at each step the z that clips least and its
+/// neighbours, all z of up to 16 levels; then ever finer around the best four, and from there to
+/// where each code stands for the mean of its values. What is found is judged as `made` makes it,
+/// with ends moved by up to half a step where that rounds to another grid. Never worse than the
+/// values' own range. Of 2000 values and more, the error is within 0.1 % of brute force's least
+/// (range_mse_test.cpp: 2 to 8 bits); of a few for each code it has many least places, and a better
+/// one may be missed. A stream's bins add some 2⁻²⁸ of the mean square. The range may end a little
+/// beyond the values. Values in ascending order; 2 to 2^16 levels, or InputError.
 Range mse_range(std::span<const Weighted> values, const GridNeed& need);
 
 /// The threshold t whose ±t loses least information: |x| in 2048 even bins, of which the first i
