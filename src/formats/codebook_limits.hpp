@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace zeropoint {
 
@@ -57,5 +58,8 @@ struct Limits {
   WordKeys words;
   Bucket buckets[kBuckets];
 };
+
+/// Of 1 to kMostLevels levels, ascending.
+void fill_limits(const std::vector<float>& levels, Limits& limits);
 
 }  // namespace zeropoint

@@ -105,11 +105,12 @@ std::string lede(const StudySpec& spec) {
   }
   if (!spec.schemes.empty()) {
     out += plural(spec.schemes.size(), "pair of schemes", "pairs of schemes");
-  } else
+  } else {
     out += fmt::format("{} {}; {} bits; {} {}", out.empty() ? "Coverage" : "coverage",
                        listed(spec.covers), listed(spec.bits),
                        spec.conventions.size() == 1 ? "convention" : "conventions",
                        listed(spec.conventions));
+  }
   if (!spec.accumulators.empty()) out += fmt::format("; sums in {}", listed(spec.accumulators));
   if (spec.from_files()) return out + ".";
   out += spec.repeat > 1 ? fmt::format("; seeds {} to {}.", spec.seed,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,8 @@ using html::Value;
 double bits_of(const StudyRow& row) { return (row.effective_bits_a + row.effective_bits_b) / 2; }
 double decibels(double error) { return -20 * std::log10(error); }
 
-// Of normal data, with the least that the product of any two codes of that rate leaves.
-std::vector<plot::Series> with_bound(const plot::Series& points, std::string_view title) {
-  if (!title.starts_with("normal,")) return {points};
+// With the least that the product of any two codes of that rate leaves of normal data.
+std::vector<plot::Series> with_bound(const plot::Series& points) {
   plot::Series bound{"no two quantizers are better (normal data, as many bits for A as for B)",
                      plot::Mark::line,
                      7,
@@ -49,6 +49,7 @@ bool has_schemes(const std::vector<StudyRow>& rows) {
 
 std::string scheme_figures(const std::vector<StudyRow>& rows, int& number) {
   std::map<std::string, plot::Series> plots;
+  std::set<std::string> of_normal;
   std::vector<std::string> order;
   for (const auto& group : summarize(rows)) {
     const auto& row = rows[group.first_row];
@@ -58,6 +59,7 @@ std::string scheme_figures(const std::vector<StudyRow>& rows, int& number) {
     const auto title = data_and_size(row);
     if (!plots.contains(title)) {
       order.push_back(title);
+      if (row.distribution == "normal") of_normal.insert(title);
       plots[title] = {"", plot::Mark::labelled, 0, {}};
     }
     plots[title].points.push_back({bits_of(row), decibels(error), row_name(row)});
@@ -67,7 +69,9 @@ std::string scheme_figures(const std::vector<StudyRow>& rows, int& number) {
     out += figure(number++, "What each scheme keeps of the product: " + title,
                   plot::chart("Signal to noise of the product against bits a value",
                               {"bits a value, scales and zero points included (mean of A and B)"},
-                              {"signal to noise of A·B, dB"}, with_bound(plots[title], title)));
+                              {"signal to noise of A·B, dB"},
+                              of_normal.contains(title) ? with_bound(plots[title])
+                                                        : std::vector{plots[title]}));
   }
   return out;
 }

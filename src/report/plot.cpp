@@ -124,7 +124,6 @@ std::string frame(const Axis& x, const Axis& y, const Scale& at_x, const Scale& 
 struct Label {
   double x, y;  ///< of the point
   std::string text;
-  int color;
   double text_x = 0, text_y = 0;
 };
 
@@ -245,18 +244,16 @@ std::string chart(std::string_view label, const Axis& x, const Axis& y,
                            px, at_y(p.lo), at_y(p.hi));
       }
       if (each.mark == Mark::line || each.mark == Mark::dashed) continue;
-      svg +=
-          fmt::format("<circle class=\"{}c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\">{}</circle>\n",
-                      each.mark == Mark::rings ? "ring " : "", each.color, px, py,
-                      p.name.empty() ? "" : "<title>" + escape(p.name) + "</title>");
-      if (each.mark == Mark::labelled) labels.push_back({px, py, p.name, each.color});
+      svg += fmt::format("<circle class=\"c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\">{}</circle>\n",
+                         each.color, px, py,
+                         p.name.empty() ? "" : "<title>" + escape(p.name) + "</title>");
+      if (each.mark == Mark::labelled) labels.push_back({px, py, p.name});
     }
     if (!each.name.empty()) {
       keys += key(each.name, fmt::format("{} c{}",
-                                         has_line(each.mark)
-                                             ? each.mark == Mark::dashed ? "line dashed" : "line"
-                                         : each.mark == Mark::rings ? "ring"
-                                                                    : "dot",
+                                         each.mark == Mark::dashed ? "line dashed"
+                                         : has_line(each.mark)     ? "line"
+                                                                   : "dot",
                                          each.color));
     }
   }

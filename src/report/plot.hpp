@@ -21,7 +21,7 @@ struct Point {
   double hi = std::numeric_limits<double>::quiet_NaN();
 };
 
-enum class Mark { line, dashed, line_and_points, points, labelled, rings };
+enum class Mark { line, dashed, line_and_points, points, labelled };
 
 struct Series {
   std::string name;  ///< in the legend; without one it has no place there

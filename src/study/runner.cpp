@@ -252,6 +252,28 @@ RowLedger make_ledger(const Operands& operands, const QTensor& a, const QTensor&
   return ledger;
 }
 
+Matrix<float> multiply_for(const StudyCell& cell, const QTensor& a, const QTensor& b) {
+  if (cell.accumulator.empty()) return multiply(a, b);
+  return multiply(a, b, parse_accumulator(cell.accumulator));
+}
+
+// Where a row is, nothing measured yet.
+StudyRow row_of(const StudyCell& cell) {
+  StudyRow row;
+  row.distribution = cell.distribution;
+  row.m = cell.m;
+  row.k = cell.k;
+  row.n = cell.n;
+  row.cover = cell.cover;
+  row.bits = cell.bits;
+  row.convention = cell.convention;
+  row.scheme = cell.scheme;
+  row.accumulator = cell.accumulator;
+  row.seed = cell.seed;
+  row.generator = cell.generator;
+  return row;
+}
+
 StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a, Range range_b,
                   Range range_y, Predictions& predictions) {
   const Stopwatch whole;
@@ -280,19 +302,9 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   const QTensor y(operands.y, params_y, grid, convention);
   const BothNorms errors = study_errors(operands.y, y, product);
 
-  StudyRow row;
-  row.distribution = cell.distribution;
-  row.m = cell.m;
-  row.k = cell.k;
-  row.n = cell.n;
-  row.cover = cell.cover;
-  row.bits = cell.bits;
-  row.convention = cell.convention;
-  row.seed = cell.seed;
-  row.generator = cell.generator;
+  StudyRow row = row_of(cell);
   row.error = convention.norm == NormSum::float64 ? errors.float64 : errors.float32x8;
   row.error_float64 = errors.float64;
-  row.accumulator = cell.accumulator;
   const auto predicted = is_exact(cell.accumulator, a, b, cell.k)
                              ? predictions.of(cell, operands, a, b, convention)
                              : Prediction{};
@@ -312,9 +324,7 @@ StudyRow run_cell(const StudyCell& cell, const Operands& operands, Range range_a
   row.seconds_quantized_product = seconds_quantized_product;
   if (cell.accumulator.empty()) row.published = published(cell);
   if (cell.ledger) {
-    const Matrix<float> real = cell.accumulator.empty()
-                                   ? multiply(a, b)
-                                   : multiply(a, b, parse_accumulator(cell.accumulator));
+    const Matrix<float> real = multiply_for(cell, a, b);
     const Matrix<float> output = product.dequantized();
     row.ledger = make_ledger(operands, a, b, range_a, range_b, real, &output);
   }
@@ -366,23 +376,10 @@ StudyRow run_schemes(const StudyCell& cell, const Operands& operands, Prediction
   const SchemePair schemes = parse_scheme_pair(cell.scheme);
   const auto [a, b] = quantize_pair(operands.a->view(), operands.b->view(), schemes);
   const Stopwatch product_watch;
-  const Matrix<float> product = cell.accumulator.empty()
-                                    ? multiply(a, b)
-                                    : multiply(a, b, parse_accumulator(cell.accumulator));
+  const Matrix<float> product = multiply_for(cell, a, b);
 
-  StudyRow row;
+  StudyRow row = row_of(cell);
   row.seconds_quantized_product = product_watch.seconds();
-  row.distribution = cell.distribution;
-  row.m = cell.m;
-  row.k = cell.k;
-  row.n = cell.n;
-  row.cover = cell.cover;
-  row.bits = cell.bits;
-  row.convention = cell.convention;
-  row.scheme = cell.scheme;
-  row.accumulator = cell.accumulator;
-  row.seed = cell.seed;
-  row.generator = cell.generator;
   row.effective_bits_a = a.effective_bits();
   row.effective_bits_b = b.effective_bits();
   row.clipped_a = a.clipped();

@@ -137,12 +137,15 @@ ordered_json to_json(const StudyRow& row) {
   json["seconds"] = row.seconds;
   json["seconds_float_product"] = row.seconds_float_product;
   json["seconds_quantized_product"] = row.seconds_quantized_product;
-  const auto put_gap = [&](const char* of, const std::optional<Gap>& gap) {
-    if (gap) json["gap"][of] = {{"db", number(gap->db)}, {"bits", number(gap->bits)}};
-  };
-  put_gap("a", row.gap.a);
-  put_gap("b", row.gap.b);
-  put_gap("product", row.gap.product);
+  if (!row.scheme.empty()) {  // in each of them, so that all rows have the same columns
+    const auto put_gap = [&](const char* of, const std::optional<Gap>& gap) {
+      json["gap"][of] = {{"db", gap ? number(gap->db) : ordered_json()},
+                         {"bits", gap ? number(gap->bits) : ordered_json()}};
+    };
+    put_gap("a", row.gap.a);
+    put_gap("b", row.gap.b);
+    put_gap("product", row.gap.product);
+  }
   if (row.ledger) {
     json["ledger"] = {{"a", to_json(row.ledger->a)},
                       {"b", to_json(row.ledger->b)},
@@ -202,8 +205,8 @@ StudyRow row_from_json(const ordered_json& json) {
   row.seconds_quantized_product = json.at("seconds_quantized_product");
   if (json.contains("gap")) {
     const auto gap_from = [&](const char* of) -> std::optional<Gap> {
-      if (!json.at("gap").contains(of)) return std::nullopt;
-      const auto& gap = json.at("gap").at(of);
+      const auto& gap = json.at("gap").value(of, ordered_json());
+      if (gap.is_null() || gap.at("db").is_null()) return std::nullopt;
       return Gap{number_or_infinity(gap.at("db")), number_or_infinity(gap.at("bits"))};
     };
     row.gap = {gap_from("a"), gap_from("b"), gap_from("product")};

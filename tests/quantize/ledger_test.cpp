@@ -14,6 +14,7 @@
 #include "zeropoint/gemm/float_product.hpp"
 #include "zeropoint/quantize/quantize.hpp"
 
+#include "support/matrices.hpp"
 #include "support/random_values.hpp"
 #include "support/refusal.hpp"
 
@@ -21,15 +22,7 @@ namespace zeropoint {
 namespace {
 
 using ::testing::HasSubstr;
-
-Matrix<float> normal_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed,
-                            double mean = 0) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal(mean, 1);
-  Matrix<float> x(rows, cols);
-  for (float& v : x.values()) v = static_cast<float>(normal(random));
-  return x;
-}
+using testing::normal_matrix;
 
 double squared_error(const Matrix<float>& x, const Matrix<float>& y) {
   double sum = 0;

@@ -16,6 +16,7 @@
 #include "zeropoint/quantize/elementwise.hpp"
 #include "zeropoint/quantize/quantize.hpp"
 
+#include "support/matrices.hpp"
 #include "support/refusal.hpp"
 #include "support/targets.hpp"
 
@@ -26,11 +27,7 @@ using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 Matrix<float> random_matrix(std::size_t rows, std::size_t cols, unsigned seed = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.1F, 1);
-  Matrix<float> x(rows, cols);
-  for (auto& value : x.values()) value = normal(random);
-  return x;
+  return testing::normal_matrix(rows, cols, seed, 0.1);
 }
 
 double relative_error(const Matrix<float>& x, const Matrix<float>& y) {
@@ -531,142 +528,6 @@ TEST(QuantizeByScheme, CastsKeepWhatIsNoNumber) {
   EXPECT_TRUE(std::isnan(back.data()[0]));
   EXPECT_EQ(back.data()[1], static_cast<float>(largest(float_format("bf16"))));  // saturates
   EXPECT_EQ(back.data()[2], 1.5F);
-}
-
-TEST(Calibrator, FindsSharedParametersInAnyOrder) {
-  const Scheme scheme = parse_scheme("int8:static:layer");
-  const auto first = random_matrix(5, 8, 1), second = random_matrix(30, 4, 2);
-  EXPECT_THAT(testing::refusal([&] { quantize(first.view(), scheme); }), HasSubstr("calibrated"));
-  Calibrator one(scheme), other(scheme), both(scheme);
-  EXPECT_THAT(testing::refusal([&] { one.params(); }), HasSubstr("none"));
-  one.observe(first.view());
-  other.observe(second.view());
-  both.observe(second.view());
-  both.observe(first.view());
-  one.merge(other);
-  EXPECT_EQ(one.params(), both.params());
-  const auto q = quantize(first.view(), scheme, one.params());
-  EXPECT_EQ(q.params(), one.params().tiles[0]);
-  EXPECT_LT(relative_error(first, q.dequantized()), 0.02);
-
-  Calibrator channels(parse_scheme("int8:static:channel"));
-  channels.observe(first.view());
-  EXPECT_EQ(channels.params().tiles.size(), 5U);
-  EXPECT_THAT(testing::refusal([&] { channels.observe(second.view()); }), HasSubstr("5x8"));
-  EXPECT_THROW(Calibrator(parse_scheme("mxfp4")), InputError);
-}
-
-TEST(Calibrator, KeepsNothingOfWhatItRefuses) {
-  const auto filled = [](std::size_t rows, std::size_t cols, float value) {
-    Matrix<float> x(rows, cols);
-    std::ranges::fill(x.values(), value);
-    return x;
-  };
-  const auto ones = filled(4, 8, 1);
-  auto bad = filled(4, 8, 100);
-  bad(3, 0) = NAN;
-  for (const char* const text : {"int8:channel:static", "int8:channel:ema:static",
-                                 "int8:group=2:mse:static", "e4m3:channel:static"}) {
-    SCOPED_TRACE(text);
-    Calibrator calibrator(parse_scheme(text));
-    calibrator.observe(Matrix<float>(0, 3).view());  // nothing, so neither is its shape
-    EXPECT_THAT(testing::refusal([&] { calibrator.observe(bad.view(), "W"); }), HasSubstr("24"));
-    EXPECT_THAT(testing::refusal([&] { calibrator.params(); }), HasSubstr("none"));
-    calibrator.observe(ones.view());
-    const TensorParams before = calibrator.params();
-    EXPECT_THAT(testing::refusal([&] { calibrator.observe(bad.view(), "W"); }),
-                ::testing::AllOf(HasSubstr("W"), HasSubstr("24")));
-    EXPECT_EQ(calibrator.params(), before);
-    calibrator.observe(Matrix<float>(0, 8).view());
-    EXPECT_EQ(calibrator.params(), before);
-  }
-  // By its place in the matrix as it is seen, not as it lies.
-  Calibrator channels(parse_scheme("int8:channel:static"));
-  const MatrixView<const float> turned{bad.data(), 8, 4, 1, 8};
-  EXPECT_THAT(testing::refusal([&] { channels.observe(turned); }), HasSubstr("index 3"));
-}
-
-TEST(Calibrator, MergesTilesOfOneShapeAlone) {
-  const Scheme scheme = parse_scheme("int8:group=2:static");
-  Calibrator wide(scheme), high(scheme);
-  wide.observe(random_matrix(4, 8).view());
-  high.observe(random_matrix(8, 4).view());  // of as many tiles
-  const TensorParams before = wide.params();
-  EXPECT_THAT(testing::refusal([&] { wide.merge(high); }),
-              ::testing::AllOf(HasSubstr("4x8"), HasSubstr("8x4")));
-  EXPECT_EQ(wide.params(), before);
-}
-
-TEST(Multiply, IsTheProductOfWhatCodesStandFor) {
-  const auto a = random_matrix(9, 40, 3), b = random_matrix(40, 11, 4);
-  for (const auto* text_a : {"int8", "int8:sym:channel", "uint8:group=16", "int4:group=8", "e4m3",
-                             "int8:group=40", "mxfp8", "int3:block=3x5"}) {
-    for (const auto* text_b :
-         {"int8:sym:channel", "int8", "int4:group=8", "nf4:group=10", "q8_0", "int5:group=16"}) {
-      const auto qa = quantize(a.view(), parse_scheme(text_a), Role::left);
-      const auto qb = quantize(b.view(), parse_scheme(text_b), Role::right);
-      const auto y = multiply(qa, qb);
-      const auto da = qa.dequantized(), db = qb.dequantized();
-      for (std::size_t i = 0; i < a.rows(); ++i) {
-        for (std::size_t j = 0; j < b.cols(); ++j) {
-          double sum = 0, most = 0;
-          for (std::size_t l = 0; l < a.cols(); ++l) {
-            sum += double{da(i, l)} * db(l, j);
-            most += std::abs(double{da(i, l)} * db(l, j));
-          }
-          ASSERT_NEAR(y(i, j), sum, 1e-5 * most) << text_a << " x " << text_b;
-        }
-      }
-    }
-  }
-  EXPECT_THROW(
-      multiply(quantize(a.view(), parse_scheme("int8")), quantize(a.view(), parse_scheme("int8"))),
-      InputError);
-}
-
-// Exact sums are qgemm's to the bit; narrow ones are those of accumulate(), within each group.
-TEST(Multiply, HoldsSumsInAnAccumulator) {
-  const auto a = random_matrix(9, 40, 3), b = random_matrix(40, 11, 4);
-  for (const auto* text : {"int8", "int8:sym:channel", "uint8:group=16", "int4:group=8"}) {
-    const auto qa = quantize(a.view(), parse_scheme(text), Role::left);
-    const auto qb = quantize(b.view(), parse_scheme(text), Role::right);
-    const auto exact = multiply(qa, qb);
-    const auto held = multiply(qa, qb, parse_accumulator("int32"));
-    EXPECT_TRUE(std::ranges::equal(held.values(), exact.values())) << text;
-  }
-  const auto qa = quantize(a.view(), parse_scheme("int8:group=20"), Role::left);
-  const auto qb = quantize(b.view(), parse_scheme("int8:group=20"), Role::right);
-  const auto wrapped = multiply(qa, qb, parse_accumulator("int16-wrap"));
-  qa.visit_codes([&](const auto& codes_a) {
-    qb.visit_codes([&](const auto& codes_b) {
-      for (std::size_t i = 0; i < a.rows(); ++i) {
-        for (std::size_t j = 0; j < b.cols(); ++j) {
-          float y = 0;
-          for (std::size_t group = 0; group < 2; ++group) {
-            const auto& pa = qa.parameters().tiles[qa.tiles().of(i, group * 20)];
-            const auto& pb = qb.parameters().tiles[qb.tiles().of(group * 20, j)];
-            std::int64_t sum = 0;
-            for (std::size_t l = group * 20; l < group * 20 + 20; ++l) {
-              sum += (std::int64_t{codes_a(i, l)} - pa.zero_point) *
-                     (std::int64_t{codes_b(l, j)} - pb.zero_point);
-            }
-            y += pa.scale * pb.scale * static_cast<float>(static_cast<std::int16_t>(sum));
-          }
-          ASSERT_EQ(wrapped(i, j), y) << i << ", " << j;
-        }
-      }
-    });
-  });
-  // Real values, whatever the format.
-  const auto fa = quantize(a.view(), parse_scheme("e4m3"), Role::left);
-  const auto fb = quantize(b.view(), parse_scheme("nf4:group=10"), Role::right);
-  const auto bf16 = parse_accumulator("bf16:pairwise");
-  Matrix<double> sums(a.rows(), b.cols());
-  accumulate(fa.dequantized().view(), fb.dequantized().view(), bf16, sums.view());
-  const auto y = multiply(fa, fb, bf16);
-  for (std::size_t i = 0; i < y.size(); ++i) ASSERT_EQ(y.data()[i], sums.data()[i]);
-  EXPECT_THAT(testing::refusal([&] { multiply(fa, fb, parse_accumulator("int16-wrap")); }),
-              HasSubstr("found e4m3 and nf4:group=10"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "zeropoint/transforms/hadamard.hpp"
 #include "zeropoint/transforms/smoothing.hpp"
 
+#include "support/matrices.hpp"
 #include "support/refusal.hpp"
 #include "support/targets.hpp"
 #include "support/threads.hpp"
@@ -26,11 +27,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 Matrix<float> random_matrix(std::size_t rows, std::size_t cols, unsigned seed = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.1F, 1);
-  Matrix<float> x(rows, cols);
-  for (auto& value : x.values()) value = normal(random);
-  return x;
+  return testing::normal_matrix(rows, cols, seed, 0.1);
 }
 
 Matrix<float> copy_of(MatrixView<const float> x) {

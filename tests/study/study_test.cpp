@@ -278,7 +278,14 @@ TEST(Study, RowsOfSchemesKnowTheirGap) {
   EXPECT_NEAR(rows[0].gap.product->db, rows[0].gap.a->db, 0.2);
   EXPECT_FALSE(rows[1].gap.product);  // other bits for A than for B
   EXPECT_FALSE(rows[2].gap.a);        // zeros have no density
-  EXPECT_EQ(without_seconds(row_from_json(to_json(rows[0]))), without_seconds(rows[0]));
+  for (const auto& row : rows) {
+    EXPECT_EQ(without_seconds(row_from_json(to_json(row))), without_seconds(row));
+  }
+  // All have the same fields, as columns of CSV must, whatever a row lacks.
+  for (const auto& row : rows) {
+    EXPECT_EQ(to_json(row).size(), to_json(rows[0]).size());
+    EXPECT_EQ(to_json(row).at("gap").size(), 3U);
+  }
 }
 
 TEST(Study, PresetsAreStudies) {

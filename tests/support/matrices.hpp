@@ -1,5 +1,7 @@
 #pragma once
+#include <cstdint>
 #include <limits>
+#include <random>
 #include <type_traits>
 #include <vector>
 
@@ -8,6 +10,16 @@
 #include "support/random_values.hpp"
 
 namespace zeropoint::testing {
+
+/// Normal numbers with standard deviation 1, the same for the same seed.
+inline Matrix<float> normal_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed,
+                                   double mean = 0) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal(mean, 1);
+  Matrix<float> x(rows, cols);
+  for (float& v : x.values()) v = static_cast<float>(normal(random));
+  return x;
+}
 
 /// How a test's matrix lies in memory.
 enum class Layout { row_major, column_major, padded, backwards, gapped };

@@ -12,6 +12,8 @@
 
 namespace zeropoint {
 
+struct SchemePair;
+
 /// Everything that decides a study's results. Threads, folders and files do not.
 struct StudySpec {
   std::vector<std::string> distributions = {"uniform", "normal"};
@@ -57,7 +59,6 @@ struct StudyCell {
 
 /// The coverage that a pair of schemes tries: that of both, if they are the same integers with one
 /// scale and a range by `cover`, symmetric about 0.
-struct SchemePair;
 std::optional<double> tried_cover(const SchemePair& schemes);
 /// That of a row of schemes with exact sums.
 std::optional<double> tried_cover(const StudyRow& row);

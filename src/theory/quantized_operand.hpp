@@ -1,0 +1,528 @@
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "zeropoint/theory/product_error.hpp"
+
+#include "theory/step_function.hpp"
+#include "theory/tile_ranges.hpp"
+
+/// What scheme_error.cpp builds on: the features of an operand's errors under a scheme, what varies
+/// in them from one measurement to another, and how a product's error follows from both operands'.
+namespace zeropoint::scheme_error {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Tiles of one size.
+struct TileKind {
+  double tiles, count;
+  double along;  // values of one row of A, or column of B
+  bool is_padded;
+  bool operator==(const TileKind&) const = default;
+};
+
+inline std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, std::size_t cols,
+                                        Role role) {
+  std::size_t tile_rows = 1, tile_cols = 0;
+  const bool is_block = scheme.format.kind == FormatKind::block;
+  if (is_block) {
+    if (role == Role::right) std::swap(rows, cols);
+    tile_cols = scheme.format.block->block;
+  } else {
+    const Tiles tiles = make_tiles(scheme.granularity, std::array{rows, cols}, role);
+    rows = tiles.rows;
+    cols = tiles.cols;
+    tile_rows = tiles.tile_rows;
+    tile_cols = tiles.tile_cols;
+  }
+  struct Part {
+    std::size_t times, extent;
+  };
+  const auto parts = [](std::size_t whole, std::size_t tile) {
+    return std::array{Part{whole / tile, tile}, Part{whole % tile == 0 ? 0U : 1U, whole % tile}};
+  };
+  std::vector<TileKind> kinds;
+  for (const auto& down : parts(rows, tile_rows)) {
+    for (const auto& across : parts(cols, tile_cols)) {
+      if (down.times * across.times == 0) continue;
+      kinds.push_back(
+          {static_cast<double>(down.times) * static_cast<double>(across.times),
+           static_cast<double>(down.extent) * static_cast<double>(across.extent),
+           static_cast<double>(is_block || role != Role::right ? across.extent : down.extent),
+           is_block && across.extent < tile_cols});
+    }
+  }
+  return kinds;
+}
+
+// The distribution as points, for what only needs to be known roughly: its fourth moments.
+struct Points {
+  std::vector<double> x, weight;  // weights add up to 1
+  double mean = 0;
+  double square_spread = 0;  // the relative standard deviation of squared distances from the mean
+
+  // Even in the logarithm of the odds, out to what one measurement in a hundred holds.
+  Points(const Distribution& distribution, double count) {
+    constexpr int kCount = 600;
+    const double reach = std::log(100 * count);
+    for (int i = 0; i < kCount; ++i) {
+      const double odds = std::exp(reach * (2.0 * i / (kCount - 1) - 1));
+      const double p = odds / (1 + odds);
+      x.push_back(p < 0.5 ? distribution.quantile(p) : distribution.upper_quantile(1 / (1 + odds)));
+      weight.push_back(p / (1 + odds));
+    }
+    const double sum = std::accumulate(weight.begin(), weight.end(), 0.0);
+    for (double& w : weight) w /= sum;
+    for (std::size_t i = 0; i < x.size(); ++i) mean += weight[i] * x[i];
+    double second = 0, fourth = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double square = (x[i] - mean) * (x[i] - mean);
+      second += weight[i] * square;
+      fourth += weight[i] * square * square;
+    }
+    if (second > 0) square_spread = std::sqrt(std::max(0.0, fourth / (second * second) - 1));
+  }
+};
+
+inline double dot(const Features& g, const Features& f) {
+  double sum = 0;
+  for (std::size_t i = 0; i < f.size(); ++i) sum += g[i] * f[i];
+  return sum;
+}
+
+inline void add_to(Features& sum, double weight, const Features& f) {
+  for (std::size_t i = 0; i < f.size(); ++i) sum[i] += weight * f[i];
+}
+
+// Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
+struct Pair {
+  double dd, dy, yy;
+};
+
+// Means of products of different entries in one tile, in the places of their squares, and how many
+// others of its tile an entry has in its row of A or column of B.
+struct Neighbours {
+  Features pair{};
+  double count = 0;
+};
+
+// The same of entries that have nothing in common.
+inline Features squares_of_means(const Features& f) {
+  return {f[kX], f[kE], f[kX] * f[kX], f[kX] * f[kE], f[kE] * f[kE]};
+}
+
+// How the error of a product depends on the mean features of both operands; linear in each of
+// them as far as numbers with mean 0 go.
+struct Ratio {
+  double numerator, denominator;
+  double value() const { return numerator / denominator; }
+};
+class ProductError {
+ public:
+  explicit ProductError(double k) : k_(k) {}
+
+  // What errors add that share a tile, and so its scale.
+  void add_neighbours(const Neighbours& a, const Neighbours& b, const Features& mean_a,
+                      const Features& mean_b) {
+    const auto add = [&](double count, const Features& of_a, const Features& of_b) {
+      if (!(count > 0)) return;
+      const double mean = mean_error(mean_a, mean_b);
+      neighbours_.dd += count * (square_error(of_a, of_b) - mean * mean);
+      neighbours_.dy += count * (error_by_product(of_a, of_b) - mean * mean_a[kX] * mean_b[kX]);
+    };
+    const Features alone_a = squares_of_means(mean_a);
+    const Features alone_b = squares_of_means(mean_b);
+    add(std::min(a.count, b.count), a.pair, b.pair);
+    add(a.count - b.count, a.pair, alone_b);
+    add(b.count - a.count, alone_a, b.pair);
+  }
+  const Pair& neighbours() const { return neighbours_; }
+
+  // Of the ratio's value by the pair features of a's neighbours, for each of them.
+  Features gradient_by_pair(const Neighbours& a, const Neighbours& b, const Features& mean_a,
+                            const Features& mean_b) const {
+    Features g{};
+    if (!(a.count > 0)) return g;
+    Features other{};
+    const double both = std::min(a.count, b.count) / a.count;
+    add_to(other, both, b.pair);
+    add_to(other, 1 - both, squares_of_means(mean_b));
+    const double denominator = ratio(mean_a, mean_b).denominator;
+    g[kXX] = other[kEE] / denominator;
+    g[kXE] = 2 * (other[kXE] + other[kEE]) / denominator;
+    g[kEE] = (other[kXX] + 2 * other[kXE] + other[kEE]) / denominator;
+    return g;
+  }
+
+  Ratio ratio(const Features& a, const Features& b) const {
+    const double mean = mean_error(a, b);
+    const double mean_y = a[kX] * b[kX];
+    return {square_error(a, b) + (k_ - 1) * mean * mean + neighbours_.dd,
+            a[kXX] * b[kXX] + (k_ - 1) * mean_y * mean_y};
+  }
+
+  // Of the ratio's value by a's features.
+  Features gradient(const Features& a, const Features& b) const {
+    const Ratio r = ratio(a, b);
+    const double mean = 2 * (k_ - 1) * mean_error(a, b);
+    const double mean_y = 2 * (k_ - 1) * a[kX] * b[kX];
+    const double h = r.value();
+    Features g;
+    g[kX] = (-mean * b[kE] - h * mean_y * b[kX]) / r.denominator;
+    g[kE] = -mean * (b[kX] + b[kE]) / r.denominator;
+    g[kXX] = (b[kEE] - h * b[kXX]) / r.denominator;
+    g[kXE] = 2 * (b[kXE] + b[kEE]) / r.denominator;
+    g[kEE] = (b[kXX] + 2 * b[kXE] + b[kEE]) / r.denominator;
+    return g;
+  }
+
+  // E[ab − (a + e)(b + e')] …
+  static double mean_error(const Features& a, const Features& b) {
+    return -(a[kX] * b[kE] + a[kE] * b[kX] + a[kE] * b[kE]);
+  }
+  // … and of its square.
+  static double square_error(const Features& a, const Features& b) {
+    return a[kXX] * b[kEE] + a[kEE] * b[kXX] + a[kEE] * b[kEE] +
+           2 * (a[kXE] * b[kXE] + a[kXE] * b[kEE] + a[kEE] * b[kXE]);
+  }
+  // E[(ab − (a + e)(b + e'))·ab].
+  static double error_by_product(const Features& a, const Features& b) {
+    return -(a[kXX] * b[kXE] + a[kXE] * b[kXX] + a[kXE] * b[kXE]);
+  }
+  double k() const { return k_; }
+
+ private:
+  double k_;
+  Pair neighbours_{};
+};
+
+// A second and a third cumulant.
+struct Noise {
+  double variance = 0, third = 0;
+  void add(const Noise& other) {
+    variance += other.variance;
+    third += other.third;
+  }
+};
+
+// Covariances of an entry's x², xe and e².
+using Covariance = std::array<std::array<double, 3>, 3>;
+constexpr std::array kSquares = {kXX, kXE, kEE};
+
+// An operand under its scheme.
+class QuantizedOperand {
+ public:
+  QuantizedOperand(const PartialMoments& moments, const Points& points, const Scheme& scheme,
+                   std::size_t rows, std::size_t cols, Role role)
+      : moments_(moments), scheme_(scheme) {
+    const Distribution& distribution = moments.distribution();
+    const auto kinds = tile_kinds(scheme, rows, cols, role);
+    for (const auto& kind : kinds) count_ += kind.tiles * kind.count;
+    for (const auto& kind : kinds) {
+      const double spread = points.square_spread / std::sqrt(kind.count);
+      Part part{kind,
+                tile_ranges(moments, scheme, kind.count, kind.tiles, kind.is_padded, spread),
+                {},
+                {},
+                {}};
+      if (!part.ranges.why_not.empty()) {
+        why_not_ = part.ranges.why_not;
+        return;
+      }
+      parts_.push_back(std::move(part));
+    }
+    has_one_tile_ = parts_.size() == 1 && parts_[0].kind.tiles == 1 && !follows_square();
+    if (scheme.format.block == nullptr || !scheme.format.block->has_tensor_scale) {
+      find_means(points);
+    } else {
+      // The largest magnitude of all sets the tensor's scale: at five of its quantiles.
+      constexpr int kMagnitudes = 5;
+      for (int i = 0; i < kMagnitudes; ++i) {
+        // The median last, to stand for the others from then on.
+        const double p = ((i + 3) % kMagnitudes + 0.5) / kMagnitudes;
+        most_ = magnitude_quantile(distribution, -std::expm1(std::log(p) / count_));
+        find_means(points);
+        outcomes_.push_back({1.0 / kMagnitudes, mean_});
+      }
+    }
+    if (has_one_tile_) {
+      for (std::size_t i = 0; i < parts_[0].means.size(); ++i) {
+        outcomes_.push_back({parts_[0].ranges.list[i].weight, parts_[0].means[i]});
+      }
+    } else if (outcomes_.empty()) {
+      outcomes_.push_back({1, mean_});
+    }
+  }
+
+  const std::string& why_not() const { return why_not_; }
+  const Features& mean() const { return mean_; }
+  const Neighbours& neighbours() const { return neighbours_; }
+  double count() const { return count_; }
+  // Whether a range is taken at its expectation.
+  bool has_central_range() const {
+    return !scheme_.unit_scale && scheme_.format.kind != FormatKind::block &&
+           (follows_square() || scheme_.range.kind == RangeKind::mse);
+  }
+
+  // What is one draw for the whole operand: the range of one tile, or a tensor's own scale.
+  struct Outcome {
+    double probability;
+    Features mean;
+  };
+  const std::vector<Outcome>& outcomes() const { return outcomes_; }
+
+  // How much the mean square of what a range follows adds to a gradient.
+  template <class F>
+  Features gradient(Features g, const F& error_of) const {
+    const Part& part = parts_[0];
+    if (!follows_square()) return g;
+    const double center = part.ranges.is_about_mean ? mean_[kX] : 0;
+    const double square = mean_[kXX] - center * center;
+    const double slope = (error_of(part.means[2]) - error_of(part.means[0])) /
+                         (2 * part.ranges.square_step * square);
+    g[kXX] += slope;
+    g[kX] -= 2 * center * slope;
+    return g;
+  }
+
+  // Cumulants of g times the measured mean features, beside what outcomes() holds; and the
+  // covariance of an entry's squares.
+  // `by_pair` is the gradient by neighbours' pair features, times their number.
+  Noise noise(const Features& g, const Features& by_pair, const Points& points,
+              Covariance& covariance) const {
+    Noise noise;
+    covariance = {};
+    for (const auto& part : parts_) {
+      const double n = part.kind.count;
+      const double share = part.kind.tiles * n / count_;
+      const auto value = [&](std::size_t i) {
+        return dot(g, part.means[i]) +
+               (n > 1 ? (part.kind.along - 1) * dot(by_pair, part.pairs[i]) : 0);
+      };
+      double usual = 0, center = 0;
+      for (std::size_t i = 0; i < part.means.size(); ++i) {
+        const auto& range = part.ranges.list[i];
+        if (!range.is_usual) continue;
+        usual += range.weight;
+        center += range.weight * value(i);
+      }
+      center /= usual;
+      Noise tile;
+      if (!has_one_tile_ && !follows_square()) {
+        for (std::size_t i = 0; i < part.means.size(); ++i) {
+          const auto& range = part.ranges.list[i];
+          if (!range.is_usual) continue;
+          const double off = n * (value(i) - center);
+          tile.variance += range.weight / usual * off * off;
+          tile.third += range.weight / usual * off * off * off;
+        }
+      }
+      // The values of a tile, given its range: at some of the ranges.
+      constexpr std::size_t kSome = 24;
+      const std::size_t stride = std::max<std::size_t>(1, part.means.size() / kSome) | 1;
+      double some = 0;
+      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
+        if (part.ranges.list[i].is_usual) some += part.ranges.list[i].weight;
+      }
+      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
+        const auto& range = part.ranges.list[i];
+        if (!range.is_usual) continue;
+        const double weight = range.weight / some;
+        const Noise within = noise_within(range, g, points, weight * share, covariance);
+        const double off = has_one_tile_ || follows_square() ? 0 : n * (value(i) - center);
+        tile.variance += weight * n * within.variance;
+        tile.third += weight * (n * within.third + 3 * off * n * within.variance);
+      }
+      noise.variance += part.kind.tiles * tile.variance / (count_ * count_);
+      noise.third += part.kind.tiles * tile.third / (count_ * count_ * count_);
+    }
+    return noise;
+  }
+
+ private:
+  struct Part {
+    TileKind kind;
+    TileRanges ranges;
+    std::vector<Features> means, pairs;  // of a tile with that range
+    Features mean;
+  };
+
+  void find_means(const Points& points) {
+    mean_ = {};
+    neighbours_ = {};
+    for (auto& part : parts_) {
+      part.means.clear();
+      part.pairs.clear();
+      part.mean = {};
+      Features pair{};
+      for (const auto& range : part.ranges.list) {
+        const auto [mean, of_pair] = mean_features(range, part.kind.count);
+        part.means.push_back(mean);
+        part.pairs.push_back(of_pair);
+        add_to(part.mean, range.weight, mean);
+        add_to(pair, range.weight, of_pair);
+      }
+      if (part.ranges.square_step > 0) add_own_square(part, points);
+      const double share = part.kind.tiles * part.kind.count / count_;
+      add_to(mean_, share, part.mean);
+      add_to(neighbours_.pair, share * (part.kind.along - 1), pair);
+      neighbours_.count += share * (part.kind.along - 1);
+    }
+    if (has_one_tile_) neighbours_ = {};  // outcome by outcome, they have nothing in common
+    if (neighbours_.count > 0) {
+      for (double& f : neighbours_.pair) f /= neighbours_.count;
+    }
+  }
+
+  bool follows_square() const { return parts_[0].ranges.square_step > 0; }
+
+  // A value is part of the mean square that its own range follows.
+  void add_own_square(Part& part, const Points& points) const {
+    const StepFunction less = step(part.ranges.list[0]);
+    const StepFunction more = step(part.ranges.list[2]);
+    const double center = part.ranges.is_about_mean ? points.mean : 0;
+    double square = 0;
+    for (std::size_t i = 0; i < points.x.size(); ++i) {
+      square += points.weight[i] * (points.x[i] - center) * (points.x[i] - center);
+    }
+    for (std::size_t i = 0; i < points.x.size(); ++i) {
+      const double off = points.x[i] - center;
+      const double excess = (off * off / square - 1) / part.kind.count;
+      const double weight = points.weight[i] * excess / (2 * part.ranges.square_step);
+      add_to(part.mean, weight, more.at(points.x[i]));
+      add_to(part.mean, -weight, less.at(points.x[i]));
+    }
+  }
+
+  StepFunction step(const TileRange& range) const {
+    return step_function(scheme_, range.range, most_);
+  }
+
+  // Of an entry of a tile of `count` with that range, and of two different ones.
+  struct Means {
+    Features one{}, pair{};
+  };
+  Means mean_features(const TileRange& range, double count) const {
+    const StepFunction q = step(range);
+    Means means;
+    Features own{};  // what an entry's mean has to do with itself
+    const auto add = [&](double share, const Features& f) {
+      add_to(means.one, share, f);
+      add_to(own, share, squares_of_means(f));
+    };
+    const auto add_part = [&](double share, double from, double to) {
+      if (!(share > 0)) return;
+      const auto sums = q.integrate(moments_, from, to);
+      if (sums.mass > 0) {
+        Features f = sums.features;
+        for (double& x : f) x /= sums.mass;
+        add(share, f);
+      } else {
+        add(share, q.at(std::isfinite(from) ? from : to));
+      }
+    };
+    add_part(range.below, -kInfinity, range.lo);
+    add_part(range.middle, range.lo, range.hi);
+    add_part(range.above, range.hi, kInfinity);
+    const auto add_extreme = [&](double share, double x) {
+      if (!(share > 0)) return;
+      Features f = q.at(x);
+      if (range.extreme) {
+        for (const auto i : {kE, kXE, kEE}) f[i] = range.extreme->mean[i];
+      }
+      add(share, f);
+    };
+    add_extreme(range.at_lo, range.lo);
+    add_extreme(range.at_hi, range.hi);
+    for (const double x : range.beyond) add(1 / count, q.at(x));
+    if (count > 1) {
+      const Features all = squares_of_means(means.one);
+      auto& pair = means.pair;
+      for (const auto i : kSquares) pair[i] = (count * all[i] - own[i]) / (count - 1);
+      pair[kEE] += q.factor() * (pair[kXX] + 2 * pair[kXE] + pair[kEE]);
+    }
+    return means;
+  }
+
+  static Noise noise_of_extreme(const TileRange::Extreme& extreme, const Features& g,
+                                double share) {
+    const auto value = [&](const Features& f) {
+      return g[kE] * f[kE] + g[kXE] * f[kXE] + g[kEE] * f[kEE];
+    };
+    const double mean = value(extreme.mean);
+    Noise noise;
+    for (const auto& [probability, f] : extreme.values) {
+      const double off = value(f) - mean;
+      noise.variance += share * probability * off * off;
+      noise.third += share * probability * off * off * off;
+    }
+    return noise;
+  }
+
+  // Per value of the tile. Adds to the covariance of the squares of all values.
+  Noise noise_within(const TileRange& range, const Features& g, const Points& points, double weight,
+                     Covariance& covariance) const {
+    const StepFunction q = step(range);
+    Noise noise;
+    const auto add_part = [&](double share, double from, double to) {
+      if (!(share > 0)) return;
+      double mass = 0, first = 0, second = 0, third = 0;
+      std::array<double, 3> mean{};
+      Covariance square{};
+      for (std::size_t i = 0; i < points.x.size(); ++i) {
+        const double x = points.x[i];
+        if (x < from || x > to) continue;
+        mass += points.weight[i];
+        q.for_each_error(x, [&](double part, double e) {
+          const double p = part * points.weight[i];
+          const Features f = {x, e, x * x, x * e, e * e};
+          const double v = dot(g, f);
+          first += p * v;
+          second += p * v * v;
+          third += p * v * v * v;
+          for (std::size_t r = 0; r < 3; ++r) {
+            mean[r] += p * f[kSquares[r]];
+            for (std::size_t s = 0; s < 3; ++s) square[r][s] += p * f[kSquares[r]] * f[kSquares[s]];
+          }
+        });
+      }
+      if (!(mass > 0)) return;
+      first /= mass;
+      second /= mass;
+      third /= mass;
+      noise.variance += share * std::max(0.0, second - first * first);
+      noise.third += share * (third - 3 * first * second + 2 * first * first * first);
+      for (std::size_t r = 0; r < 3; ++r) {
+        for (std::size_t s = 0; s < 3; ++s) {
+          covariance[r][s] +=
+              weight * share * (square[r][s] / mass - mean[r] * mean[s] / (mass * mass));
+        }
+      }
+    };
+    add_part(range.below, -kInfinity, range.lo);
+    add_part(range.middle, range.lo, range.hi);
+    add_part(range.above, range.hi, kInfinity);
+    if (range.extreme) noise.add(noise_of_extreme(*range.extreme, g, range.at_lo + range.at_hi));
+    return noise;
+  }
+
+  const PartialMoments& moments_;
+  const Scheme& scheme_;
+  double count_ = 0;
+  double most_ = 0;
+  bool has_one_tile_ = false;
+  std::vector<Outcome> outcomes_;
+  std::string why_not_;
+  std::vector<Part> parts_;
+  Features mean_{};
+  Neighbours neighbours_;
+};
+
+}  // namespace zeropoint::scheme_error
