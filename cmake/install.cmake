@@ -16,13 +16,13 @@ configure_package_config_file(cmake/zeropointConfig.cmake.in ${PROJECT_BINARY_DI
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/zeropointConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/zeropointConfig.cmake
-              ${PROJECT_BINARY_DIR}/zeropointConfigVersion.cmake cmake/onednn.cmake cmake/onnx.cmake
+              ${PROJECT_BINARY_DIR}/zeropointConfigVersion.cmake cmake/libzip.cmake cmake/onednn.cmake cmake/onnx.cmake
         DESTINATION ${package_dir})
 
 # A static library cannot bring its own dependencies: whoever links it names them.
 set(pkg_config_libs "")
 if(type STREQUAL "STATIC_LIBRARY")
-  set(pkg_config_libs "-lfmt -lsqlite3 -lhwy -ldnnl -fopenmp -lstdc++ -lm")
+  set(pkg_config_libs "-lfmt -lsqlite3 -lzip -lhwy -ldnnl -fopenmp -lstdc++ -lm")
   if(ZEROPOINT_MODEL)
     string(PREPEND pkg_config_libs "-lonnx_proto -lprotobuf ")
   endif()
