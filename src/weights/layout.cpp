@@ -70,9 +70,19 @@ std::int32_t whole(const std::uint8_t* from, std::string_view type) {
 
 }  // namespace
 
+std::vector<std::size_t> tiled_shape(const Scheme& scheme, std::span<const std::size_t> shape) {
+  const auto kind = scheme.granularity.kind;
+  const bool has_lines = kind == GranularityKind::group || kind == GranularityKind::block ||
+                         scheme.format.kind == FormatKind::block || !scheme.transforms.empty();
+  const bool names_axis = scheme.granularity.axis.value_or(0) != 0;
+  if (shape.size() <= 2 || !has_lines || names_axis) return {shape.begin(), shape.end()};
+  return {shape[0], product(shape.subspan(1))};
+}
+
 Layout layout_of(const Scheme& scheme, std::span<const std::size_t> shape) {
   Layout layout;
-  layout.tiles = make_tiles(scheme.granularity, shape, Role::stored);
+  const std::vector<std::size_t> seen = tiled_shape(scheme, shape);
+  layout.tiles = make_tiles(scheme.granularity, seen, Role::stored);
   const std::size_t rows = layout.tiles.rows, cols = layout.tiles.cols;
   const std::size_t count = product(shape);
   const auto& format = scheme.format;
@@ -86,9 +96,10 @@ Layout layout_of(const Scheme& scheme, std::span<const std::size_t> shape) {
     return layout;
   }
   if (format.bits < 8 || format.bits > 16) {
-    const std::size_t last = shape.empty() ? 1 : shape.back();
+    const std::size_t last = seen.empty() ? 1 : seen.back();
     const auto bits = static_cast<std::size_t>(format.bits);
-    if (!shape.empty() && last * bits % 8 == 0) {
+    if (!seen.empty() && last * bits % 8 == 0) {
+      layout.codes.shape = seen;
       layout.codes.shape.back() = last * bits / 8;
     } else {
       layout.codes.shape = {packed_bytes(count, format.bits)};

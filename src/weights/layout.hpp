@@ -31,6 +31,11 @@ struct Layout {
   Tiles tiles;
 };
 
+/// The shape that a scheme sees of a weight: of more than two axes (a convolution's), groups,
+/// blocks and rotations run along all of an output's numbers, not along the last axis alone, which
+/// is as short as a kernel. Other schemes see the axes as they are.
+std::vector<std::size_t> tiled_shape(const Scheme& scheme, std::span<const std::size_t> shape);
+
 /// Throws InputError if the scheme does not fit the shape.
 Layout layout_of(const Scheme& scheme, std::span<const std::size_t> shape);
 

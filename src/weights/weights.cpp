@@ -72,6 +72,11 @@ CodeMatrix stored_codes(const Scheme& scheme, const Tiles& tiles,
   return fill(Matrix<std::uint16_t>(tiles.rows, tiles.cols));
 }
 
+std::size_t last_axis(const Scheme& scheme, std::span<const std::size_t> shape) {
+  const auto seen = tiled_shape(scheme, shape);
+  return seen.empty() ? 1 : seen.back();
+}
+
 // A tensor of zeropoint's own, read whole.
 QTensor read_own(const TensorFile& file, const Weight& weight) {
   const Layout layout = layout_of(*weight.scheme, weight.shape);
@@ -85,7 +90,7 @@ QTensor read_own(const TensorFile& file, const Weight& weight) {
   Scheme of_matrix = *weight.scheme;
   return QTensor(of_matrix, Role::stored, layout.tiles,
                  stored_codes(of_matrix, layout.tiles, codes.bytes()), std::move(params), 0)
-      .with_scheme(*weight.scheme, weight.shape.empty() ? 1 : weight.shape.back());
+      .with_scheme(*weight.scheme, last_axis(*weight.scheme, weight.shape));
 }
 
 void decode_all(const StoredTensor& tensor, std::span<const std::uint8_t> bytes,

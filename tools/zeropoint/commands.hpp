@@ -13,3 +13,4 @@ void add_bench_command(CLI::App& app);
 void add_formats_command(CLI::App& app);
 void add_schemes_command(CLI::App& app);
 void add_diff_command(CLI::App& app);
+void add_quantize_command(CLI::App& app);
