@@ -9,6 +9,8 @@
 #include "zeropoint/formats/float_format.hpp"
 #include "zeropoint/formats/packed_codes.hpp"
 
+#include "quantize/transformed.hpp"
+
 namespace zeropoint {
 namespace {
 
@@ -194,6 +196,11 @@ std::vector<std::uint8_t> as_type(std::span<const float> x, const TensorType& ty
 
 Encoding encoding_of(std::string_view container, const Weight& weight, const Scheme& scheme,
                      bool fake) {
+  if (scheme.is_static || needs_both(scheme)) {
+    throw InputError(fmt::format(
+        "expected a scheme that a tensor alone decides, found {}, {}", short_form(scheme),
+        scheme.is_static ? "which needs calibration" : "whose smoothing needs the other operand"));
+  }
   if (fake) {
     Encoding encoding;
     encoding.seen = tiled_shape(scheme, weight.shape);

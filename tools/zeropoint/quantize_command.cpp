@@ -176,6 +176,7 @@ void run(const Options& options) {
   check_distinct({{"--json", options.json}, {"--output", options.output}},
                  {{"the file that is read", options.file}});
   check_writable(options.json);
+  check_writable(options.dry_run ? "" : options.output);
   const WeightFile file = open_weights(options.file);
   const auto start = std::chrono::steady_clock::now();
   QuantizePlan plan;
