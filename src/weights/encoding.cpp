@@ -114,7 +114,7 @@ Encoding onnx_encoding(const Weight& weight, const Scheme& scheme) {
   Encoding encoding;
   encoding.seen = weight.shape;
   const TensorType& type = tensor_type(name);
-  Dequantization how;
+  DequantizedTensor how;
   how.name = weight.name;
   how.codes = weight.name + "_quantized";
   how.scale = weight.name + "_scale";

@@ -15,7 +15,7 @@ namespace zeropoint {
 /// and the bytes of those that follow the codes.
 struct Encoding {
   std::vector<TensorFilePlan::Tensor> tensors;
-  std::optional<Dequantization> dequantization;
+  std::optional<DequantizedTensor> dequantization;
   std::vector<std::size_t> seen;  ///< the shape that the scheme is laid over
   bool is_values = false;         ///< not codes, but what they stand for, in tensors[0].type
   /// The bytes of tensors[1], tensors[2], …, given what the codes were made with.

@@ -170,7 +170,7 @@ void WeightFile::add_own(std::string_view text) {
 void WeightFile::add_onnx() {
   dequantizations_ = file_->dequantizations();
   for (std::size_t i = 0; i < dequantizations_.size(); ++i) {
-    const Dequantization& how = dequantizations_[i];
+    const DequantizedTensor& how = dequantizations_[i];
     const StoredTensor* const codes = file_->find(how.codes);
     const StoredTensor* const scale = file_->find(how.scale);
     const StoredTensor* const zero = how.zero_point.empty() ? nullptr : file_->find(how.zero_point);
@@ -246,7 +246,7 @@ WeightValues WeightFile::load(const Weight& weight) const {
 }
 
 void WeightFile::dequantize_onnx(const Weight& weight, std::span<float> out) const {
-  const Dequantization& how = dequantizations_[weight.dequantization];
+  const DequantizedTensor& how = dequantizations_[weight.dequantization];
   const auto whole = [this](const StoredTensor& tensor) {
     const auto bytes = file_->load(tensor);
     std::vector<float> values(tensor.count);
@@ -326,7 +326,7 @@ WeightLint WeightFile::lint(const Weight& weight) const {
     }
     return lint;
   }
-  const Dequantization& how = dequantizations_[weight.dequantization];
+  const DequantizedTensor& how = dequantizations_[weight.dequantization];
   const StoredTensor& scale = *file_->find(how.scale);
   std::vector<float> scales(scale.count);
   decode_all(scale, file_->load(scale).bytes(), scales);

@@ -3,7 +3,8 @@
 // In a ```console block, `$ zeropoint …` is a command and the lines after it are what it prints, on
 // both streams. A line that is … (or ...) stands for any number of lines, and … within a line for
 // any characters: seconds, paths, figures of this machine. Commands of one document run in order in
-// one temporary folder. Other commands (`$ ./run.sh`, `$ cmake …`) are for the reader alone.
+// one temporary folder, in which a small model.safetensors lies. Other commands (`$ ./run.sh`, `$
+// cmake …`) are for the reader alone.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -18,6 +19,8 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "support/tensor_files.hpp"
 
 namespace {
 
@@ -151,6 +154,12 @@ class Docs : public testing::TestWithParam<fs::path> {
       : folder_(fs::path(testing::TempDir()) /
                 ("zeropoint-docs-" + std::to_string(std::random_device{}()))) {
     fs::create_directories(folder_);
+    using zeropoint::testing::named_tensor;
+    zeropoint::testing::write_tensors(
+        (folder_ / "model.safetensors").string(),
+        {named_tensor("embed.weight", {512, 256}, 1),
+         named_tensor("conv.weight", {64, 32, 3, 3}, 2), named_tensor("head.weight", {100, 250}, 3),
+         named_tensor("head.bias", {100}, 4)});
   }
   ~Docs() override { fs::remove_all(folder_); }
   fs::path folder_;

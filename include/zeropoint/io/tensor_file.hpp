@@ -52,7 +52,7 @@ class TensorBytes {
 
 /// Tensors that stand for another, as an ONNX graph says it: values = scale · (codes − zero point),
 /// each scale for one tensor, one index along `axis`, or `block` of them along it.
-struct Dequantization {
+struct DequantizedTensor {
   std::string name;  ///< of what comes out
   std::string codes, scale;
   std::string zero_point;  ///< empty: 0
@@ -83,7 +83,7 @@ class TensorFile {
   /// Null if there is none of that name.
   const StoredTensor* find(std::string_view name) const;
   /// What its tensors stand for, where the container can say so.
-  virtual std::vector<Dequantization> dequantizations() const { return {}; }
+  virtual std::vector<DequantizedTensor> dequantizations() const { return {}; }
 
   /// Throws InputError if the bytes turn out to be wrong only now (a damaged archive).
   virtual TensorBytes load(const StoredTensor& tensor) const = 0;
@@ -116,7 +116,7 @@ struct TensorFilePlan {
   };
   std::vector<Tensor> tensors;
   std::vector<std::pair<std::string, std::string>> metadata;
-  std::vector<Dequantization> dequantizations;  ///< of ONNX
+  std::vector<DequantizedTensor> dequantizations;  ///< of ONNX
   /// Whose metadata (GGUF) or graph (ONNX) goes on; null: a new file.
   const TensorFile* source = nullptr;
 };

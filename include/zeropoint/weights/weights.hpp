@@ -80,7 +80,7 @@ class WeightFile {
 
   std::unique_ptr<TensorFile> file_;
   std::vector<Weight> weights_;
-  std::vector<Dequantization> dequantizations_;
+  std::vector<DequantizedTensor> dequantizations_;
 };
 
 /// Opens any container. Throws InputError as open_tensor_file does, and if codes and what they mean
