@@ -86,6 +86,17 @@ void OutputFile::zeros(std::size_t count) {
   }
 }
 
+void OutputFile::overwrite(std::uint64_t at, std::string_view bytes) {
+  flush();
+  while (!bytes.empty()) {
+    const ssize_t now = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (now < 0 && errno == EINTR) continue;
+    if (now <= 0) fail("written");
+    at += static_cast<std::uint64_t>(now);
+    bytes.remove_prefix(static_cast<std::size_t>(now));
+  }
+}
+
 void OutputFile::flush() {
   for (std::size_t done = 0; done < used_;) {
     const ssize_t now = ::write(file_, buffer_.data() + done, used_ - done);

@@ -162,8 +162,8 @@ QuantizeOptions read_options(const Options& options, const WeightFile& file) {
         fmt::format("--output: expected a name that ends with one of {}, or --to, "
                     "found '{}'",
                     join_words(suffixes), printable(options.output)));
-  } else if (const Container& same = container(file.file().container()); same.create != nullptr) {
-    result.container = same.name;
+  } else if (const auto same = file.file().container(); same == "gguf" || same == "onnx") {
+    result.container = same;
   }
   return result;
 }
