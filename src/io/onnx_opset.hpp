@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <onnx/onnx_pb.h>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace zeropoint {
+
+/// The first ir_version that knows an operator set of ONNX's own domain.
+std::int64_t ir_version_of_opset(int opset);
+/// Of ONNX's own domain; 0 if the model imports none.
+std::int64_t opset_of(const onnx::ModelProto& model);
+
+/// What the skeleton of a model does not say of its initializers.
+struct OnnxValue {
+  std::string name;
+  std::int32_t data_type = 0;
+  int rank = 0;
+};
+
+/// Names that no value or node of a model has.
+class OnnxNames {
+ public:
+  OnnxNames(onnx::ModelProto& model, const std::vector<OnnxValue>& initializers);
+  std::string fresh(const std::string& wish);
+
+ private:
+  std::set<std::string> names_;
+};
+
+/// Calls of each graph within a graph, itself first.
+void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::GraphProto&)>& each);
+
+/// Rewrites the nodes of ONNX's own domain so that they mean in `opset` what they mean now, and the
+/// model to import it; one that imports it or a later one is left as it is. Throws InputError
+/// naming the node that cannot be rewritten.
+void raise_opset(onnx::ModelProto& model, int opset, const std::vector<OnnxValue>& initializers,
+                 OnnxNames& names, const std::string& path);
+
+}  // namespace zeropoint
