@@ -93,7 +93,7 @@ const OnnxType* onnx_type(const TensorType& type) {
   return found == std::end(kTypes) ? nullptr : found;
 }
 
-std::string wrong_dequantization(const Dequantization& row, const StoredTensor* codes,
+std::string wrong_dequantization(const DequantizedTensor& row, const StoredTensor* codes,
                                  const StoredTensor* scale, const StoredTensor* zero_point) {
   const auto missing = [](std::string_view what, const std::string& name) {
     return fmt::format("expected its {} '{}' among the tensors, found none", what, printable(name));
@@ -293,20 +293,20 @@ TensorBytes OnnxFile::load(const StoredTensor& tensor) const {
   return TensorBytes(std::move(bytes));
 }
 
-std::vector<Dequantization> OnnxFile::dequantizations() const {
-  std::vector<Dequantization> rows;
+std::vector<DequantizedTensor> OnnxFile::dequantizations() const {
+  std::vector<DequantizedTensor> rows;
   for (const auto& node : scan_.skeleton.graph().node()) {
     const bool is_one = node.op_type() == "DequantizeLinear" && node.output_size() == 1 &&
                         (node.domain().empty() || node.domain() == "ai.onnx") &&
                         node.input_size() >= 2;
     if (!is_one) continue;
-    Dequantization row{node.output(0),
-                       node.input(0),
-                       node.input(1),
-                       node.input_size() > 2 ? node.input(2) : std::string(),
-                       0,
-                       0,
-                       false};
+    DequantizedTensor row{node.output(0),
+                          node.input(0),
+                          node.input(1),
+                          node.input_size() > 2 ? node.input(2) : std::string(),
+                          0,
+                          0,
+                          false};
     const StoredTensor* const codes = find(row.codes);
     const StoredTensor* const scale = find(row.scale);
     const StoredTensor* const zero_point = row.zero_point.empty() ? nullptr : find(row.zero_point);

@@ -29,7 +29,7 @@ const OnnxType* onnx_type(std::int32_t number);
 const OnnxType* onnx_type(const TensorType& type);
 
 /// "each scale of 'x' …, found …" if these shapes make no DequantizeLinear; empty if they do.
-std::string wrong_dequantization(const Dequantization& row, const StoredTensor* codes,
+std::string wrong_dequantization(const DequantizedTensor& row, const StoredTensor* codes,
                                  const StoredTensor* scale, const StoredTensor* zero_point);
 
 class OnnxFile : public TensorFile {
@@ -37,7 +37,7 @@ class OnnxFile : public TensorFile {
   explicit OnnxFile(const std::string& path);
 
   TensorBytes load(const StoredTensor& tensor) const override;
-  std::vector<Dequantization> dequantizations() const override;
+  std::vector<DequantizedTensor> dequantizations() const override;
 
   const onnx::ModelProto& skeleton() const { return scan_.skeleton; }
   /// Of them, tensors() are those of a type that is known, by their `place`.

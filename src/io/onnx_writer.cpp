@@ -247,7 +247,7 @@ class Skeleton {
     }
   }
 
-  void add_dequantization(onnx::GraphProto& graph, const Dequantization& row, OnnxNames& names) {
+  void add_dequantization(onnx::GraphProto& graph, const DequantizedTensor& row, OnnxNames& names) {
     onnx::NodeProto& node = *graph.add_node();
     node.set_op_type("DequantizeLinear");
     node.set_name(names.fresh(row.name + "_DequantizeLinear"));

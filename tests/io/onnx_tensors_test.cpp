@@ -323,7 +323,7 @@ TEST(OnnxTensors, DamageIsRefusedOrHarmless) {
 
 struct Case {
   const char* type;
-  Dequantization row;
+  DequantizedTensor row;
   std::vector<std::size_t> scales;
   int opset, ir;
 };
@@ -333,7 +333,7 @@ TEST(OnnxTensors, DequantizationsTakeTheNameOfTheirTensor) {
   save(folder / "old.onnx", product(8, 3).SerializeAsString());
   const OnnxFile source(folder / "old.onnx");
   const auto row = [](std::size_t axis, std::size_t block, bool per_channel) {
-    return Dequantization{"w", "w_codes", "w_scale", "w_zero", axis, block, per_channel};
+    return DequantizedTensor{"w", "w_codes", "w_scale", "w_zero", axis, block, per_channel};
   };
   const Case cases[] = {
       {"I8", row(0, 0, false), {}, 10, 5},      {"U8", row(1, 0, true), {2}, 13, 7},
@@ -359,7 +359,7 @@ TEST(OnnxTensors, DequantizationsTakeTheNameOfTheirTensor) {
       write(path, plan, bytes);
       const OnnxFile file(path);
       ASSERT_EQ(file.dequantizations().size(), 1U);
-      const Dequantization found = file.dequantizations().front();
+      const DequantizedTensor found = file.dequantizations().front();
       EXPECT_EQ(found.name, "w");
       EXPECT_EQ(found.codes, "w_codes");
       EXPECT_EQ(found.zero_point, "w_zero");
