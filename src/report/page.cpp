@@ -21,31 +21,13 @@
 #include "report/page_limits.hpp"
 #include "report/page_schemes.hpp"
 #include "report/page_tables.hpp"
+#include "report/template.hpp"
 
 namespace zeropoint {
 namespace {
 
 using html::escape;
 using nlohmann::json;
-
-std::string join(std::span<const std::string_view> pieces) {
-  std::string out;
-  for (const std::string_view piece : pieces) out += piece;
-  return out;
-}
-
-/// Fills each {{name}} of the template; what is filled in is not looked at again.
-std::string fill(std::string_view text, const std::map<std::string_view, std::string>& values) {
-  std::string out;
-  while (true) {
-    const std::size_t open = text.find("{{");
-    const std::size_t close = open == text.npos ? text.npos : text.find("}}", open);
-    if (close == text.npos) return out += text;
-    out += text.substr(0, open);
-    out += values.at(text.substr(open + 2, close - open - 2));
-    text.remove_prefix(close + 2);
-  }
-}
 
 /// "a", "a and b", "a, b and c".
 template <class Items>
@@ -318,8 +300,8 @@ std::string figure_data(const std::vector<StudyRow>& rows) {
 std::string scripts(const std::vector<StudyRow>& rows) {
   if (rows.empty()) return "";
   return "<script type=\"application/json\" id=\"data\">" + figure_data(rows) + "</script>\n" +
-         "<script>\n" + join(embedded::chart_js()) + "\n</script>\n" + "<script>\n" +
-         join(embedded::page_js()) + "</script>";
+         "<script>\n" + page::joined(embedded::chart_js()) + "\n</script>\n" + "<script>\n" +
+         page::joined(embedded::page_js()) + "</script>";
 }
 
 }  // namespace
@@ -351,20 +333,20 @@ std::string to_page(const Run& run) {
     std::erase_if(answered,
                   [](const ClaimVerdict& claim) { return claim.verdict == Verdict::not_tested; });
   }
-  return fill(join(embedded::page_html()),
-              {{"version", escape(run.version)},
-               {"title", escape(heading(run.spec)) + " – zeropoint"},
-               {"css", join(embedded::page_css())},
-               {"heading", escape(heading(run.spec))},
-               {"lede", escape(lede(run.spec))},
-               {"banner", banner(run)},
-               {"facts", facts(run)},
-               {"tally", is_plain ? tally(claims) : std::string(no_claim)},
-               {"claims", answered.empty() ? "" : claims_html(answered, rows, figure_of)},
-               {"figures", std::move(figures)},
-               {"tables", of_schemes ? page::scheme_tables(rows) : page::tables(rows)},
-               {"settings", page::settings(run.spec, rows)},
-               {"scripts", is_plain ? scripts(rows) : ""}});
+  return page::fill(page::joined(embedded::page_html()),
+                    {{"version", escape(run.version)},
+                     {"title", escape(heading(run.spec)) + " – zeropoint"},
+                     {"css", page::joined(embedded::page_css())},
+                     {"heading", escape(heading(run.spec))},
+                     {"lede", escape(lede(run.spec))},
+                     {"banner", banner(run)},
+                     {"facts", facts(run)},
+                     {"tally", is_plain ? tally(claims) : std::string(no_claim)},
+                     {"claims", answered.empty() ? "" : claims_html(answered, rows, figure_of)},
+                     {"figures", std::move(figures)},
+                     {"tables", of_schemes ? page::scheme_tables(rows) : page::tables(rows)},
+                     {"settings", page::settings(run.spec, rows)},
+                     {"scripts", is_plain ? scripts(rows) : ""}});
 }
 
 }  // namespace zeropoint

@@ -133,8 +133,8 @@ std::size_t QuantizePlan::problems() const {
 }
 
 std::size_t QuantizePlan::quantized() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(weights, [](const auto& each) { return each.scheme && each.problem.empty(); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      weights, [](const auto& each) { return each.scheme && each.problem.empty(); }));
 }
 
 QuantizePlan plan_quantization(const WeightFile& file, const QuantizeOptions& options, bool reads,

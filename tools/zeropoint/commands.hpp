@@ -13,4 +13,5 @@ void add_bench_command(CLI::App& app);
 void add_formats_command(CLI::App& app);
 void add_schemes_command(CLI::App& app);
 void add_diff_command(CLI::App& app);
+void add_analyze_command(CLI::App& app);
 void add_quantize_command(CLI::App& app);

@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
   add_bits_command(app);
   add_formats_command(app);
   add_schemes_command(app);
+  add_analyze_command(app);
   add_quantize_command(app);
   add_diff_command(app);
   add_bench_command(app);
