@@ -10,6 +10,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "diff_files.hpp"
 #include "files.hpp"
 
 using namespace zeropoint;
@@ -18,8 +19,8 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 struct DiffOptions {
-  std::vector<std::string> schemes;
-  std::string file, json;
+  std::vector<std::string> schemes, files;
+  std::string file, json, only, sort, limit;
 };
 
 std::string share(std::size_t part, std::size_t whole) {
@@ -121,7 +122,7 @@ std::string to_text(const SchemeDifference& difference, const std::string& file)
   return text;
 }
 
-void run(const DiffOptions& options) {
+void diff_schemes(const DiffOptions& options) {
   const auto names = read_list(options.schemes, "--schemes");
   if (names.size() != 2) {
     throw InputError(
@@ -139,22 +140,54 @@ void run(const DiffOptions& options) {
   if (options.json != "-") write_text("-", to_text(difference, options.file));
 }
 
+void run(DiffOptions options) {
+  const auto refuse = [](std::string_view expected, std::string_view found) {
+    throw InputError(fmt::format("diff: expected {}, found {}", expected, found));
+  };
+  const std::string found = fmt::format("{}", options.files.size());
+  if (!options.schemes.empty()) {
+    if (options.files.size() != 1) refuse("one FILE with --schemes", found);
+    for (const auto* option : {&options.only, &options.sort, &options.limit}) {
+      if (!option->empty()) refuse("--only, --sort and --limit with two files", "--schemes");
+    }
+    options.file = options.files[0];
+    return diff_schemes(options);
+  }
+  if (options.files.size() != 2) {
+    refuse("two files, or one FILE and --schemes A,B",
+           options.files.size() == 1 ? "one file" : found);
+  }
+  DiffFilesOptions of_files{options.files[0], options.files[1], options.only, options.json};
+  if (!options.sort.empty()) of_files.sort = options.sort;
+  if (!options.limit.empty()) of_files.limit = options.limit;
+  diff_files(of_files);
+}
+
 }  // namespace
 
 void add_diff_command(CLI::App& app) {
-  auto* verb =
-      app.add_subcommand("diff", "One tensor under two schemes: which codes differ, and why");
+  auto* verb = app.add_subcommand(
+      "diff", "Two files of tensors; or one tensor under two schemes: what differs, and why");
   const auto options = std::make_shared<DiffOptions>();
   verb->add_option("--schemes", options->schemes,
-                   "The two schemes; zeropoint schemes tells of them")
-      ->required()
+                   "One matrix in a .npy file under two schemes; zeropoint schemes tells of them")
       ->allow_extra_args(false)  // FILE follows
       ->check(given())
       ->type_name("A,B");
-  verb->add_option("FILE", options->file, "A matrix in a .npy file")
+  verb->add_option("FILE", options->files,
+                   "Two files (.npy, .npz, safetensors, GGUF, ONNX), or one with --schemes")
       ->required()
       ->check(given())
       ->type_name("");
+  verb->add_option("--only", options->only, "Tensors whose names match")
+      ->check(given())
+      ->type_name("REGEX");
+  verb->add_option("--sort", options->sort, "Tensors by error, name or as in the file (error)")
+      ->check(given())
+      ->type_name("ORDER");
+  verb->add_option("--limit", options->limit, "Tensors to be shown (40)")
+      ->check(given())
+      ->type_name("N");
   verb->add_option("--json", options->json, "As JSON; - is standard output, alone")
       ->check(given())
       ->type_name("FILE");
