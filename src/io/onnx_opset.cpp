@@ -1,8 +1,10 @@
 #include "io/onnx_opset.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -26,6 +28,7 @@ bool is_own(const std::string& domain) { return domain.empty() || domain == "ai.
 struct Known {
   std::int32_t data_type = 0;
   int rank = -1;
+  std::vector<float> few;  // numbers, where they are constant float32
 };
 
 // One node on its way to a later operator set.
@@ -117,6 +120,15 @@ class Rewrite {
     const auto row = known_.find(name);
     return row == known_.end() ? -1 : row->second.rank;
   }
+  std::span<const float> numbers(const std::string& name) const {
+    for (const auto& made : before) {
+      if (made.output(0) != name) continue;
+      const auto& values = made.attribute(0).t().float_data();
+      return {values.data(), static_cast<std::size_t>(values.size())};
+    }
+    const auto row = known_.find(name);
+    return row == known_.end() ? std::span<const float>() : row->second.few;
+  }
   std::string fresh(const char* what) {
     return names_.fresh(
         fmt::format("{}_{}", node.name().empty() ? node.output(0) : node.name(), what));
@@ -180,12 +192,9 @@ void resize_11(Rewrite& r) {
   const onnx::AttributeProto* const mode = r.find("mode");
   const bool is_nearest = mode == nullptr || mode->s() == "nearest";
   const std::string scales = r.node.input_size() > 1 ? r.node.input(1) : std::string();
-  bool is_larger = false;
-  for (const auto& made : r.before) {
-    if (made.output(0) != scales) continue;
-    const auto& values = made.attribute(0).t().float_data();
-    is_larger = std::ranges::all_of(values, [](float scale) { return scale >= 1; });
-  }
+  const auto values = r.numbers(scales);
+  const bool is_larger =
+      !values.empty() && std::ranges::all_of(values, [](float scale) { return scale >= 1; });
   if (is_nearest && !is_larger) {
     r.reason =
         "the nearest of a smaller size was another, and its scales are not known to be 1 or more";
@@ -203,10 +212,14 @@ void clip_11(Rewrite& r) {
 }
 
 void dropout_10(Rewrite& r) {
-  if (r.node.output_size() > 1 && !r.node.output(1).empty()) r.reason = "its mask had another type";
+  if (r.node.output_size() > 1 && !r.node.output(1).empty()) r.reason = "its mask was another";
 }
 
-void dropout_12(Rewrite& r) { r.take("ratio"); }  // without training, nothing is dropped
+// Without training nothing is dropped; of what the mask is then, older sets say nothing.
+void dropout_12(Rewrite& r) {
+  dropout_10(r);
+  r.take("ratio");
+}
 
 void slice_10(Rewrite& r) {
   const bool whole = r.integers_from("starts", 1) && r.integers_from("ends", 2);
@@ -334,10 +347,22 @@ constexpr std::pair<int, int> kIrVersions[] = {{8, 3},   {9, 4},   {10, 5}, {11,
                                                {14, 7},  {18, 8},  {20, 9}, {22, 10},
                                                {23, 11}, {24, 12}, {25, 13}};
 
+// The numbers of a Constant or of a body's initializer.
+std::vector<float> few_of(const onnx::TensorProto& tensor) {
+  if (tensor.data_type() != onnx::TensorProto::FLOAT) return {};
+  const std::string& raw = tensor.raw_data();
+  std::vector<float> values(raw.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
+  values.insert(values.end(), tensor.float_data().begin(), tensor.float_data().end());
+  return values.size() <= kFewNumbers ? values : std::vector<float>();
+}
+
 void note(std::map<std::string, Known>& known, const onnx::ValueInfoProto& value) {
   if (!value.type().has_tensor_type()) return;
   const auto& type = value.type().tensor_type();
-  known[value.name()] = {type.elem_type(), type.has_shape() ? type.shape().dim_size() : -1};
+  Known& row = known[value.name()];  // of an initializer that is an input as well, the rest stays
+  row.data_type = type.elem_type();
+  if (type.has_shape()) row.rank = type.shape().dim_size();
 }
 
 // Whether any tensor of another floating type is mentioned: where types of data are not, they are
@@ -427,13 +452,20 @@ void raise_opset(onnx::ModelProto& model, int opset, const std::vector<OnnxValue
                 "one with functions or training of its own");
   }
   std::map<std::string, Known> known;
-  for (const auto& row : initializers) known[row.name] = {row.data_type, row.rank};
+  for (const auto& row : initializers) known[row.name] = {row.data_type, row.rank, row.few};
   for_each_graph(*model.mutable_graph(), [&](onnx::GraphProto& graph) {
     for (const auto& row : graph.input()) note(known, row);
     for (const auto& row : graph.output()) note(known, row);
     for (const auto& row : graph.value_info()) note(known, row);
-    for (const auto& row : graph.initializer())
-      known[row.name()] = {row.data_type(), row.dims_size()};
+    for (const auto& row : graph.initializer()) {
+      known[row.name()] = {row.data_type(), row.dims_size(), few_of(row)};
+    }
+    for (const auto& node : graph.node()) {
+      if (node.op_type() != "Constant" || node.output_size() != 1) continue;
+      for (const auto& row : node.attribute()) {
+        if (row.name() == "value") known[node.output(0)].few = few_of(row.t());
+      }
+    }
   });
   const bool only_float32 = !mentions_others(*model.mutable_graph(), known);
   for_each_graph(*model.mutable_graph(), [&](onnx::GraphProto& graph) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <onnx/onnx_pb.h>
@@ -13,11 +14,14 @@ std::int64_t ir_version_of_opset(int opset);
 /// Of ONNX's own domain; 0 if the model imports none.
 std::int64_t opset_of(const onnx::ModelProto& model);
 
+constexpr std::size_t kFewNumbers = 16;  // as many as a node's parameters have
+
 /// What the skeleton of a model does not say of its initializers.
 struct OnnxValue {
   std::string name;
   std::int32_t data_type = 0;
   int rank = 0;
+  std::vector<float> few;  ///< its numbers, if they are float32 and few
 };
 
 /// Names that no value or node of a model has.

@@ -59,13 +59,15 @@ class Skeleton {
     if (source_ != nullptr) {
       for (const auto& old : source_->initializers()) {
         if (by_name_.contains(old.name)) continue;
-        values.push_back({old.name, old.data_type, static_cast<int>(old.dims.size())});
+        values.push_back({old.name, old.data_type, static_cast<int>(old.dims.size()), {}});
       }
       replace_initializers();
     }
     for (const auto& row : plan.dequantizations) {
-      values.push_back({row.name, onnx_type(*find(row.scale)->type)->number,
-                        static_cast<int>(find(row.codes)->shape.size())});
+      values.push_back({row.name,
+                        onnx_type(*find(row.scale)->type)->number,
+                        static_cast<int>(find(row.codes)->shape.size()),
+                        {}});
     }
     OnnxNames names(model, values);
     // Before the new nodes come, which are of the new operator set already.
@@ -90,8 +92,17 @@ class Skeleton {
   }
 
  private:
-  static OnnxValue value_of(const StoredTensor& tensor) {
-    return {tensor.name, onnx_type(*tensor.type)->number, static_cast<int>(tensor.shape.size())};
+  OnnxValue value_of(const StoredTensor& tensor) const {
+    OnnxValue value{
+        tensor.name, onnx_type(*tensor.type)->number, static_cast<int>(tensor.shape.size()), {}};
+    const StoredTensor* const old = source_ == nullptr ? nullptr : source_->find(tensor.name);
+    const bool is_few = old != nullptr && old->type == tensor.type && old->shape == tensor.shape &&
+                        value.data_type == onnx::TensorProto::FLOAT && old->count <= kFewNumbers;
+    if (is_few) {
+      value.few.resize(old->count);
+      old->type->decode(source_->load(*old).bytes().data(), old->count, value.few.data());
+    }
+    return value;
   }
   [[noreturn]] void refuse(const std::string& name, std::string_view why) const {
     throw InputError(fmt::format("{}: '{}': {}", printable(path_), printable(name), why));
