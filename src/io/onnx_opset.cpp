@@ -25,6 +25,9 @@ constexpr int kNewest = 25;
 
 bool is_own(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 
+using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+using Opsets = google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>;
+
 struct Known {
   std::int32_t data_type = 0;
   int rank = -1;
@@ -386,6 +389,74 @@ bool mentions_others(onnx::GraphProto& graph, const std::map<std::string, Known>
   return found;
 }
 
+// Of ONNX's own domain; 0 if none is imported.
+std::int64_t opset_of(const Opsets& opsets) {
+  std::int64_t found = 0;
+  for (const auto& row : opsets) {
+    if (is_own(row.domain())) found = std::max(found, row.version());
+  }
+  return found;
+}
+
+void set_opset(Opsets& opsets, int opset) {
+  bool is_set = false;
+  for (auto& row : opsets) {
+    if (!is_own(row.domain())) continue;
+    row.set_version(opset);
+    is_set = true;
+  }
+  if (is_set) return;
+  auto& row = *opsets.Add();
+  row.set_domain("");
+  row.set_version(opset);
+}
+
+struct Raising {
+  const std::string& path;
+  std::int64_t from;
+  int opset;
+  const std::map<std::string, Known>& known;
+  bool only_float32;
+  OnnxNames& names;
+
+  [[noreturn]] void refuse(const onnx::NodeProto& node, std::string_view reason) const {
+    const bool is_named = !node.name().empty() || node.output_size() == 0;
+    throw InputError(fmt::format("{}: node '{}' ({}) of opset {} cannot be raised to {}: {}",
+                                 printable(path),
+                                 printable(is_named ? node.name() : node.output(0)),
+                                 printable(node.op_type()), from, opset, reason));
+  }
+
+  void nodes(Nodes& all) const {
+    Nodes old;
+    old.Swap(&all);
+    for (auto& node : old) {
+      std::vector<onnx::NodeProto> before, after;
+      // Constants and the like did not change; nodes without results mean nothing.
+      if (is_own(node.domain())) {
+        if (from < kOldest) refuse(node, fmt::format("only from opset {} on", kOldest));
+        if (node.output_size() != 0 && node.input_size() != 0) {
+          Rewrite rewrite(node, opset, known, only_float32, names);
+          for (const auto& change : kChanges) {
+            const bool is_due = change.opset > from && change.opset <= opset;
+            if (!is_due || change.type != node.op_type()) continue;
+            for (const auto& row : node.attribute()) {
+              if (!row.ref_attr_name().empty()) refuse(node, "an attribute is its function's");
+            }
+            change.rewrite(rewrite);
+            if (!rewrite.reason.empty()) refuse(node, rewrite.reason);
+          }
+          before = std::move(rewrite.before);
+          after = std::move(rewrite.after);
+        }
+      }
+      for (auto& row : before) all.Add()->Swap(&row);
+      all.Add()->Swap(&node);
+      for (auto& row : after) all.Add()->Swap(&row);
+    }
+  }
+};
+
 }  // namespace
 
 std::int64_t ir_version_of_opset(int opset) {
@@ -395,26 +466,29 @@ std::int64_t ir_version_of_opset(int opset) {
   return std::end(kIrVersions)[-1].second;
 }
 
-std::int64_t opset_of(const onnx::ModelProto& model) {
-  std::int64_t found = 0;
-  for (const auto& row : model.opset_import()) {
-    if (is_own(row.domain())) found = std::max(found, row.version());
-  }
-  return found;
-}
-
 OnnxNames::OnnxNames(onnx::ModelProto& model, const std::vector<OnnxValue>& initializers) {
   for (const auto& row : initializers) names_.insert(row.name);
   for_each_graph(*model.mutable_graph(), [this](onnx::GraphProto& inner) {
     for (const auto& row : inner.input()) names_.insert(row.name());
     for (const auto& row : inner.output()) names_.insert(row.name());
     for (const auto& row : inner.initializer()) names_.insert(row.name());
-    for (const auto& node : inner.node()) {
-      names_.insert(node.name());
-      names_.insert(node.input().begin(), node.input().end());
-      names_.insert(node.output().begin(), node.output().end());
-    }
+    for (const auto& row : inner.sparse_initializer()) names_.insert(row.values().name());
+    take(inner.node());
   });
+  for (auto& function : *model.mutable_functions()) {
+    names_.insert(function.input().begin(), function.input().end());
+    take(function.node());
+    for_each_body(*function.mutable_node(),
+                  [this](onnx::GraphProto& inner) { take(inner.node()); });
+  }
+}
+
+void OnnxNames::take(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes) {
+  for (const auto& node : nodes) {
+    names_.insert(node.name());
+    names_.insert(node.input().begin(), node.input().end());
+    names_.insert(node.output().begin(), node.output().end());
+  }
 }
 
 std::string OnnxNames::fresh(const std::string& wish) {
@@ -423,9 +497,8 @@ std::string OnnxNames::fresh(const std::string& wish) {
   return name;
 }
 
-void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::GraphProto&)>& each) {
-  each(graph);
-  for (auto& node : *graph.mutable_node()) {
+void for_each_body(Nodes& nodes, const std::function<void(onnx::GraphProto&)>& each) {
+  for (auto& node : nodes) {
     for (auto& row : *node.mutable_attribute()) {
       if (row.has_g()) for_each_graph(*row.mutable_g(), each);
       for (auto& inner : *row.mutable_graphs()) for_each_graph(inner, each);
@@ -433,23 +506,20 @@ void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::Grap
   }
 }
 
+void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::GraphProto&)>& each) {
+  each(graph);
+  for_each_body(*graph.mutable_node(), each);
+}
+
 void raise_opset(onnx::ModelProto& model, int opset, const std::vector<OnnxValue>& initializers,
                  OnnxNames& names, const std::string& path) {
-  const std::int64_t from = opset_of(model);
-  if (from >= opset) return;
+  if (opset_of(model.opset_import()) >= opset) return;
   if (opset > kNewest) {
     throw InputError(fmt::format("{}: expected an operator set of at most {}, found {}",
                                  printable(path), kNewest, opset));
   }
-  const auto refuse = [&](const onnx::NodeProto& node, std::string_view reason) {
-    throw InputError(fmt::format(
-        "{}: node '{}' ({}) of opset {} cannot be raised to {}: {}", printable(path),
-        printable(node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name()),
-        printable(node.op_type()), from, opset, reason));
-  };
-  if (from != 0 && (model.functions_size() > 0 || model.training_info_size() > 0)) {
-    refuse_file(path, fmt::format("a model of opset {} that can be raised to {}", from, opset),
-                "one with functions or training of its own");
+  if (model.training_info_size() > 0) {
+    refuse_file(path, "a model whose operators can be raised", "one with training of its own");
   }
   std::map<std::string, Known> known;
   for (const auto& row : initializers) known[row.name] = {row.data_type, row.rank, row.few};
@@ -468,42 +538,20 @@ void raise_opset(onnx::ModelProto& model, int opset, const std::vector<OnnxValue
     }
   });
   const bool only_float32 = !mentions_others(*model.mutable_graph(), known);
-  for_each_graph(*model.mutable_graph(), [&](onnx::GraphProto& graph) {
-    google::protobuf::RepeatedPtrField<onnx::NodeProto> old;
-    old.Swap(graph.mutable_node());
-    for (auto& node : old) {
-      std::vector<onnx::NodeProto> before, after;
-      if (is_own(node.domain())) {
-        if (from < kOldest) refuse(node, fmt::format("only from opset {} on", kOldest));
-        if (node.output_size() == 0 || node.input_size() == 0) {
-          // Constants and the like, which did not change; nodes without results mean nothing.
-        } else {
-          Rewrite rewrite(node, opset, known, only_float32, names);
-          for (const auto& change : kChanges) {
-            if (change.opset <= from || change.opset > opset || change.type != node.op_type())
-              continue;
-            change.rewrite(rewrite);
-            if (!rewrite.reason.empty()) refuse(node, rewrite.reason);
-          }
-          before = std::move(rewrite.before);
-          after = std::move(rewrite.after);
-        }
-      }
-      for (auto& row : before) graph.add_node()->Swap(&row);
-      graph.add_node()->Swap(&node);
-      for (auto& row : after) graph.add_node()->Swap(&row);
-    }
-  });
-  bool is_set = false;
-  for (auto& row : *model.mutable_opset_import()) {
-    if (!is_own(row.domain())) continue;
-    row.set_version(opset);
-    is_set = true;
-  }
-  if (!is_set) {
-    auto& row = *model.add_opset_import();
-    row.set_domain("");
-    row.set_version(opset);
+  Raising raising{path, opset_of(model.opset_import()), opset, known, only_float32, names};
+  for_each_graph(*model.mutable_graph(),
+                 [&](onnx::GraphProto& graph) { raising.nodes(*graph.mutable_node()); });
+  set_opset(*model.mutable_opset_import(), opset);
+  // A function's values have types with each call.
+  const std::map<std::string, Known> nothing;
+  for (auto& function : *model.mutable_functions()) {
+    const std::int64_t from = opset_of(function.opset_import());
+    if (from == 0 || from >= opset) continue;
+    Raising inside{path, from, opset, nothing, false, names};
+    inside.nodes(*function.mutable_node());
+    for_each_body(*function.mutable_node(),
+                  [&](onnx::GraphProto& graph) { inside.nodes(*graph.mutable_node()); });
+    set_opset(*function.mutable_opset_import(), opset);
   }
 }
 
