@@ -256,7 +256,7 @@ TEST(OnnxTensors, ExternalDataStayWithinTheFolder) {
   EXPECT_THAT(result({{"location", "data"}, {"length", "9"}}), HasSubstr("a length of 8"));
 }
 
-// Opens, reads and copies what is there; only InputError may come of it.
+// Opens, reads and begins a copy of what is there, which is raised; only InputError may come of it.
 void try_all(const std::string& path, const std::string& copy) {
   try {
     const OnnxFile file(path);
@@ -268,7 +268,8 @@ void try_all(const std::string& path, const std::string& copy) {
       bytes.push_back(load(file, tensor.name));
     }
     (void)file.dequantizations();
-    write(copy, plan, bytes, {.opset = 21});
+    const auto writer = write_onnx(copy, plan, {.opset = 21});
+    for (const auto& one : bytes) writer->write(one);  // not finished: that waits for the disk
   } catch (const InputError& error) {
     EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos);
   }
@@ -300,24 +301,7 @@ TEST(OnnxTensors, DamageIsRefusedOrHarmless) {
       bytes[random() % bytes.size()] = static_cast<char>(random());
     }
     save(path, bytes);
-    // Syncing each copy takes most of the time.
-    if (i % 50 == 0) {
-      try_all(path, copy);
-      continue;
-    }
-    try {
-      const OnnxFile file(path);
-      for (const auto& tensor : file.tensors()) (void)file.load(tensor);
-      (void)file.dequantizations();
-      TensorFilePlan plan;
-      plan.source = &file;
-      for (const auto& tensor : file.tensors()) {
-        plan.tensors.push_back({tensor.name, tensor.shape, tensor.type});
-      }
-      (void)write_onnx(copy, plan, {.opset = 21});
-    } catch (const InputError& error) {
-      EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos);
-    }
+    try_all(path, copy);
   }
 }
 
