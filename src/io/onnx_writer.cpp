@@ -65,10 +65,8 @@ class Skeleton {
       replace_initializers();
     }
     for (const auto& row : plan.dequantizations) {
-      values.push_back({row.name,
-                        onnx_type(*find(row.scale)->type)->number,
-                        static_cast<int>(find(row.codes)->shape.size()),
-                        {}});
+      const auto rank = static_cast<int>(find(row.codes)->shape.size());
+      values.push_back({row.name, result_type(row), rank, {}});
     }
     OnnxNames names(model, values);
     // Before the new nodes come, which are of the new operator set already.
@@ -148,6 +146,11 @@ class Skeleton {
     for (const auto& old : source_->initializers()) old_.emplace(old.name, &old);
   }
 
+  static bool has_shape(const OnnxInitializer& old, const std::vector<std::size_t>& shape) {
+    return std::ranges::equal(shape, old.dims, {}, {},
+                              [](std::int64_t size) { return static_cast<std::size_t>(size); });
+  }
+
   void replace_initializers() {
     onnx::GraphProto& graph = *model.mutable_graph();
     std::set<std::string> removed, described;  // gone; of another type or shape than the graph says
@@ -160,12 +163,16 @@ class Skeleton {
         kept.push_back(old);
       } else if (now == nullptr) {
         removed.insert(name);
-      } else if (onnx_type(*now->type)->number != old->data_type ||
-                 !std::ranges::equal(now->shape, old->dims, {}, {}, [](std::int64_t size) {
-                   return static_cast<std::size_t>(size);
-                 })) {
+      } else if (onnx_type(*now->type)->number != old->data_type || !has_shape(*old, now->shape)) {
         described.insert(name);
       }
+    }
+    for (const auto& row : plan_.dequantizations) {
+      const OnnxInitializer* const old = old_of(row.name);
+      const auto& shape = find(row.codes)->shape;
+      if (old == nullptr || has_shape(*old, shape)) continue;
+      refuse(row.name, fmt::format("expected codes of shape [{}], found [{}]",
+                                   fmt::join(old->dims, ", "), fmt::join(shape, ", ")));
     }
     std::ranges::sort(kept, {}, &OnnxInitializer::begin);
     described.insert(removed.begin(), removed.end());

@@ -441,6 +441,9 @@ TEST(OnnxTensors, RefusesPlansThatMakeNoModel) {
   EXPECT_THAT(refused_plan(plan), HasSubstr("that DequantizeLinear takes, found F32"));
   plan.dequantizations = {{"x", "c", "s", "", 1, 0, true}};
   EXPECT_THAT(refused_plan(plan), HasSubstr("found an input of the model"));
+  plan.tensors = {{"c", {2, 4}, &i8}, {"s", {}, &f32}};
+  plan.dequantizations = {{"w", "c", "s", "", 0, 0, false}};
+  EXPECT_THAT(refused_plan(plan), HasSubstr("'w': expected codes of shape [4, 2], found [2, 4]"));
   plan.dequantizations.clear();
   plan.tensors = {{"w", {4, 2}, &f32}, {"x", {1, 4}, &f32}};
   EXPECT_THAT(refused_plan(plan), HasSubstr("'x': expected an initializer to replace"));
