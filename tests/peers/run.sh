@@ -7,6 +7,8 @@
 #   torch        conventions, and PyTorch's observers; on x86-64 its package brings gigabytes of CUDA,
 #                which nothing here uses, so that it is compared only when named
 #   onnx_nodes   operators in all attributes: ONNX's reference and node tests, ONNX Runtime
+#   onnx_containers  ONNX models with other initializers and operator sets: ONNX's checker, ONNX Runtime;
+#                those of ../shared/data/models, or of $ZEROPOINT_DATA/models, too
 set -euo pipefail
 # shellcheck source=../../scripts/prepare.sh
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/prepare.sh"
@@ -17,9 +19,9 @@ build=build/peers
 "$build/python/bin/pip" --quiet install --requirement tests/peers/requirements.txt
 cmake -S . -B "$build/cmake" -G Ninja -DCMAKE_BUILD_TYPE=Release -DZEROPOINT_BUILD_TESTS=ON \
   -DZEROPOINT_BUILD_EXAMPLES=OFF >/dev/null
-cmake --build "$build/cmake" --target peer_codes onnx_node_test >/dev/null
+cmake --build "$build/cmake" --target peer_codes onnx_node_test peer_onnx >/dev/null
 which=("$@")
-((${#which[@]})) || which=(formats blocks conventions onnx_nodes)
+((${#which[@]})) || which=(formats blocks conventions onnx_nodes onnx_containers)
 status=0
 for name in "${which[@]}"; do
   say "$name"
@@ -30,6 +32,11 @@ for name in "${which[@]}"; do
   arguments=("$build/cmake/tests/peer_codes")
   if [[ $name == onnx_nodes ]]; then
     arguments=(--program "$build/cmake/tests/onnx_node_test" --cases "$build/onnx_cases")
+  fi
+  if [[ $name == onnx_containers ]]; then
+    shopt -s nullglob
+    arguments=(--program "$build/cmake/tests/peer_onnx" --cases "$build/onnx_models"
+      "${ZEROPOINT_DATA:-../shared/data}"/models/*.onnx)
   fi
   "$build/python/bin/python" "tests/peers/$name.py" "${arguments[@]}" || status=1
 done
