@@ -238,11 +238,11 @@ class Skeleton {
     });
   }
 
-  std::int32_t scale_type(const Dequantization& row) const {
+  std::int32_t scale_type(const DequantizedTensor& row) const {
     return onnx_type(*find(row.scale)->type)->number;
   }
   // What those that read it expect; else the scale's, unless it is of powers of two alone.
-  std::int32_t result_type(const Dequantization& row) const {
+  std::int32_t result_type(const DequantizedTensor& row) const {
     const auto found = result_types_.find(row.name);
     std::int32_t type = found == result_types_.end() ? scale_type(row) : found->second;
     if (type == kPowersOfTwo) type = onnx::TensorProto::FLOAT;

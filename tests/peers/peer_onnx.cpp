@@ -55,7 +55,7 @@ void quantize(Output& out, const StoredTensor& tensor, const std::vector<float>&
   const int bits = static_cast<int>(type.bits());
   const bool is_signed = type_name[0] == 'I';
   const int lo = is_signed ? -(1 << (bits - 1)) : 0, hi = lo + (1 << bits) - 1;
-  Dequantization row{
+  DequantizedTensor row{
       tensor.name, tensor.name + "_codes", tensor.name + "_scale", tensor.name + "_zero", 0, 0,
       false};
   std::vector<std::size_t> scales;
