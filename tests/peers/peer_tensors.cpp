@@ -12,8 +12,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "zeropoint/core/error.hpp"
 #include "zeropoint/io/tensor_file.hpp"
-#include "zeropoint/zeropoint.hpp"
 
 namespace {
 
