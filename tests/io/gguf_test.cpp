@@ -15,6 +15,7 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/io/tensor_file.hpp"
 
+#include "support/largest_allocation.hpp"
 #include "support/refusal.hpp"
 
 namespace zeropoint {
@@ -409,19 +410,23 @@ TEST(Gguf, RefusesDamagedFiles) {
   const Folder folder;
   for (const auto& bad : bad_files()) {
     write_bytes(folder / "a", bad.bytes);
+    largest_allocation = 0;
     const std::string message = refusal([&] { open_tensor_file(folder / "a"); });
     EXPECT_THAT(message,
                 AllOf(HasSubstr(folder / "a"), HasSubstr("expected"), HasSubstr(bad.expected)))
         << bad.name;
     EXPECT_EQ(message.find('\n'), std::string::npos) << bad.name;
+    EXPECT_LT(largest_allocation, 4096U) << bad.name;  // whatever it claims
   }
 }
 
 // Opens it and reads everything; false if it was refused. Whatever else happens is a failure.
 bool survives(const Folder& folder, std::string_view bytes) {
   write_bytes(folder / "a", bytes);
+  largest_allocation = 0;
   try {
     const auto file = open_tensor_file(folder / "a");
+    EXPECT_LT(largest_allocation, 8192U);
     TensorFilePlan plan;
     plan.source = file.get();
     for (const auto& tensor : file->tensors()) {
