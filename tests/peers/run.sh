@@ -4,6 +4,7 @@
 #   formats      float formats: ml_dtypes
 #   blocks       block formats: gguf, microxcaling's definition
 #   conventions  scales, zero points, codes: ONNX Runtime's tool and operators
+#   gguf_files   GGUF files and the numbers of ggml's blocks: gguf
 #   torch        conventions, and PyTorch's observers; on x86-64 its package brings gigabytes of CUDA,
 #                which nothing here uses, so that it is compared only when named
 #   onnx_nodes   operators in all attributes: ONNX's reference and node tests, ONNX Runtime
@@ -19,9 +20,9 @@ build=build/peers
 "$build/python/bin/pip" --quiet install --requirement tests/peers/requirements.txt
 cmake -S . -B "$build/cmake" -G Ninja -DCMAKE_BUILD_TYPE=Release -DZEROPOINT_BUILD_TESTS=ON \
   -DZEROPOINT_BUILD_EXAMPLES=OFF >/dev/null
-cmake --build "$build/cmake" --target peer_codes onnx_node_test peer_onnx >/dev/null
+cmake --build "$build/cmake" --target peer_codes peer_tensors onnx_node_test peer_onnx >/dev/null
 which=("$@")
-((${#which[@]})) || which=(formats blocks conventions onnx_nodes onnx_containers)
+((${#which[@]})) || which=(formats blocks conventions gguf_files onnx_nodes onnx_containers)
 status=0
 for name in "${which[@]}"; do
   say "$name"
@@ -30,6 +31,7 @@ for name in "${which[@]}"; do
     name=conventions
   fi
   arguments=("$build/cmake/tests/peer_codes")
+  [[ $name == *_files ]] && arguments=("$build/cmake/tests/peer_tensors")
   if [[ $name == onnx_nodes ]]; then
     arguments=(--program "$build/cmake/tests/onnx_node_test" --cases "$build/onnx_cases")
   fi
