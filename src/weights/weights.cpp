@@ -175,6 +175,11 @@ void WeightFile::add_onnx() {
     const StoredTensor* const scale = file_->find(how.scale);
     const StoredTensor* const zero = how.zero_point.empty() ? nullptr : file_->find(how.zero_point);
     if (codes == nullptr || scale == nullptr) continue;
+    if ((how.per_channel || how.block != 0) && how.axis >= codes->shape.size()) {
+      throw InputError(fmt::format("{}: '{}': expected an axis of {} dimensions, found axis {}",
+                                   printable(file_->path()), printable(how.name),
+                                   codes->shape.size(), how.axis));
+    }
     Weight weight;
     weight.name = how.name;
     weight.shape = codes->shape;
