@@ -22,7 +22,7 @@ install(FILES ${PROJECT_BINARY_DIR}/zeropointConfig.cmake
 # A static library cannot bring its own dependencies: whoever links it names them.
 set(pkg_config_libs "")
 if(type STREQUAL "STATIC_LIBRARY")
-  set(pkg_config_libs "-lfmt -lsqlite3 -lzip -lhwy -ldnnl -fopenmp -lstdc++ -lm")
+  set(pkg_config_libs "-lfmt -lsqlite3 -lzip -lz -lhwy -ldnnl -fopenmp -lstdc++ -lm")
   if(ZEROPOINT_MODEL)
     string(PREPEND pkg_config_libs "-lonnx_proto -lprotobuf ")
   endif()

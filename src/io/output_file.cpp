@@ -97,6 +97,21 @@ void OutputFile::flush() {
   used_ = 0;
 }
 
+void OutputFile::rewrite(std::uint64_t at, std::span<const std::uint8_t> bytes) {
+  if (at >= written_) {  // it is still in the buffer
+    std::memcpy(buffer_.data() + (at - written_), bytes.data(), bytes.size());
+    return;
+  }
+  flush();
+  while (!bytes.empty()) {
+    const ssize_t now = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (now < 0 && errno == EINTR) continue;
+    if (now <= 0) fail("written");
+    at += static_cast<std::uint64_t>(now);
+    bytes = bytes.subspan(static_cast<std::size_t>(now));
+  }
+}
+
 void OutputFile::finish() {
   flush();
   if (fsync(file_) != 0) fail("written");
