@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -34,9 +35,13 @@ class ContainerTest : public ::testing::Test {
 
   std::string in_folder(const std::string& name) const { return (folder_ / name).string(); }
   std::string put(const std::string& name, std::string_view bytes) const {
-    std::ofstream file(in_folder(name), std::ios::binary | std::ios::trunc);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    EXPECT_TRUE(file.flush());
+    // Cut to size afterwards: file systems sync what is emptied and written again, some
+    // milliseconds each time.
+    const int file = open(in_folder(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    EXPECT_GE(file, 0) << name;
+    EXPECT_EQ(write(file, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    EXPECT_EQ(ftruncate(file, static_cast<off_t>(bytes.size())), 0);
+    close(file);
     return in_folder(name);
   }
   static std::string contents(const std::string& path) {

@@ -29,8 +29,10 @@ struct Member {
 };
 
 std::string number(std::uint64_t value, std::size_t count) {
-  std::string bytes;
-  for (std::size_t i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
+  std::string bytes(count, '\0');
+  for (std::size_t i = 0; i < std::min(count, sizeof(value)); ++i) {
+    bytes[i] = static_cast<char>(value >> (8 * i) & 0xff);
+  }
   return bytes;
 }
 
