@@ -1,17 +1,13 @@
 #include "zeropoint/io/npy.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <limits>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 

@@ -178,7 +178,8 @@ TEST_F(Npz, WhatADirectorySaysFalsely) {
       refusal(changed(stored, 10, number(12, 2))),
       HasSubstr("expected an entry that is stored or deflated, found compression method 12"));
   EXPECT_THAT(refusal(changed(deflated, 24, number(0xfffffff0, 4))),
-              HasSubstr("unpacked, found 4294967280 bytes"));
+              HasSubstr(fmt::format("expected at most {} bytes unpacked, found 4294967280 bytes",
+                                    deflated.size() + (std::size_t{256} << 20))));
   // More and fewer than there are.
   for (const bool is_deflated : {false, true}) {
     for (const int off : {-1, 1}) {
@@ -196,13 +197,6 @@ TEST_F(Npz, WhatADirectorySaysFalsely) {
   std::string damaged = stored;
   damaged[place_of(stored, row) - 1] ^= 1;
   EXPECT_THAT(refusal(damaged), HasSubstr("\"CRC error\""));
-}
-
-TEST_F(Npz, TooMuchOnceUnpackedIsRefusedBeforeItIsUnpacked) {
-  std::string bytes =
-      archive({{"bomb.npy", array("|u1", "(300000000,)", std::string(300'000'000, '\0')), true}});
-  EXPECT_LT(bytes.size(), 1'000'000U);
-  EXPECT_THAT(refusal(bytes), HasSubstr("unpacked, found 3000000"));
 }
 
 TEST_F(Npz, Zip64) {
