@@ -5,6 +5,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(hwy REQUIRED)
+find_package(ZLIB REQUIRED)
 include(cmake/libzip.cmake)
 include(cmake/onednn.cmake)
 find_file(ZEROPOINT_CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js

@@ -239,8 +239,8 @@ Codebook fit_lloyd_max(std::span<const float> x, int bits) {
   for (const double level : levels) codebook.levels.push_back(static_cast<float>(level));
   // Means of neighbouring cells may be one float.
   std::ranges::sort(codebook.levels);
-  const auto rest = std::ranges::unique(codebook.levels);
-  codebook.levels.erase(rest.begin(), rest.end());
+  codebook.levels.erase(std::unique(codebook.levels.begin(), codebook.levels.end()),
+                        codebook.levels.end());
   return codebook;
 }
 

@@ -1,17 +1,13 @@
 #include "zeropoint/io/npy.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <limits>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -35,49 +31,52 @@ struct Closer {
 };
 using File = std::unique_ptr<std::FILE, Closer>;
 
-[[noreturn]] void refuse(const std::string& path, std::string_view expected,
-                         std::string_view found) {
-  throw InputError(fmt::format("{}: expected {}, found {}", path, expected, found));
-}
-
 std::uint64_t regular_file_size(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  if (status.type() == fs::file_type::directory) refuse(path, "an .npy file", "a directory");
+  if (status.type() == fs::file_type::directory) refuse_npy(path, "an .npy file", "a directory");
   if (!error && status.type() != fs::file_type::regular &&
       status.type() != fs::file_type::not_found) {
-    refuse(path, "an .npy file", "a device, a pipe or a socket");
+    refuse_npy(path, "an .npy file", "a device, a pipe or a socket");
   }
   const std::uint64_t size = error ? 0 : fs::file_size(path, error);
-  if (error) refuse(path, "a readable .npy file", fmt::format("\"{}\"", error.message()));
+  if (error) refuse_npy(path, "a readable .npy file", fmt::format("\"{}\"", error.message()));
   return size;
+}
+
+void read_exactly(std::FILE* file, const std::string& path, void* to, std::size_t bytes) {
+  const std::size_t got = std::fread(to, 1, bytes, file);
+  if (got == bytes) return;
+  refuse_npy(path, fmt::format("{} more bytes", bytes - got),
+             std::ferror(file) != 0 ? fmt::format("a read error (\"{}\")", std::strerror(errno))
+                                    : "the file's end");
 }
 
 // Holds the shape against what the file has and the machine can take.
 void check_shape(const std::string& path, const NpyHeader& header, std::uint64_t data_bytes) {
   const std::vector<std::uint64_t>& shape = header.shape;
   const std::string found = fmt::format("shape {}", header.shape_text);
-  if (shape.size() != 2) refuse(path, "a two-dimensional array", found);
-  if (shape[0] == 0 || shape[1] == 0) refuse(path, "at least one row and one column", found);
+  if (shape.size() != 2) refuse_npy(path, "a two-dimensional array", found);
+  if (shape[0] == 0 || shape[1] == 0) refuse_npy(path, "at least one row and one column", found);
   const std::uint64_t bytes = header.type.bytes;
   const std::string held =
       fmt::format("{} × {} elements of {}", shape[0], shape[1], header.type.name);
   if (shape[0] > data_bytes / bytes / shape[1]) {
-    refuse(path, fmt::format("data for {}", held),
-           fmt::format("{}: the file is truncated", byte_count(data_bytes)));
+    refuse_npy(path, fmt::format("data for {}", held),
+               fmt::format("{}: the file is truncated", byte_count(data_bytes)));
   }
   const std::uint64_t count = shape[0] * shape[1];
   if (data_bytes != count * bytes) {
-    refuse(path, fmt::format("{} of data for {}", byte_count(count * bytes), held),
-           byte_count(data_bytes));
+    refuse_npy(path, fmt::format("{} of data for {}", byte_count(count * bytes), held),
+               byte_count(data_bytes));
   }
   const std::uint64_t available = available_memory();
   if (count > available / sizeof(float)) {
-    refuse(path,
-           fmt::format("a matrix whose float32 elements fit in the {:.1f} GB available",
-                       static_cast<double>(available) * 1e-9),
-           fmt::format("one that needs {:.1f} GB", static_cast<double>(count) * 4e-9));
+    refuse_npy(path,
+               fmt::format("a matrix whose float32 elements fit in the {:.1f} GB available",
+                           static_cast<double>(available) * 1e-9),
+               fmt::format("one that needs {:.1f} GB", static_cast<double>(count) * 4e-9));
   }
 }
 
@@ -86,14 +85,6 @@ T load(const unsigned char* bytes) {
   T value;
   std::memcpy(&value, bytes, sizeof(T));
   return value;
-}
-
-void reverse_bytes(unsigned char* data, std::size_t count, std::size_t width) {
-  if (width == 2) {
-    for (std::size_t i = 0; i < count; ++i) std::swap(data[2 * i], data[2 * i + 1]);
-  } else {
-    for (std::size_t i = 0; i < count; ++i) std::reverse(data + i * width, data + (i + 1) * width);
-  }
 }
 
 const std::vector<float>& float16_values() {
@@ -111,9 +102,8 @@ const std::vector<float>& float16_values() {
 // Streams a file's elements, in the file's order, as finite floats.
 class ElementReader {
  public:
-  ElementReader(std::span<const std::uint8_t> data, const std::string& path,
-                const NpyHeader& header)
-      : data_(data), path_(path), header_(header) {}
+  ElementReader(std::FILE* file, const std::string& path, const NpyHeader& header)
+      : file_(file), path_(path), header_(header) {}
 
   void read(std::size_t count, float* out) {
     for (std::size_t done = 0; done < count; done += kBlockElements) {
@@ -127,8 +117,8 @@ class ElementReader {
     const bool direct = header_.type.kind == NpyKind::float32;
     if (!direct) raw_.resize(std::max(raw_.size(), count * bytes));
     unsigned char* to = direct ? reinterpret_cast<unsigned char*>(out) : raw_.data();
-    if (count != 0) std::memcpy(to, data_.data() + done_ * bytes, count * bytes);
-    if (header_.swapped) reverse_bytes(to, count, bytes);
+    read_exactly(file_, path_, to, count * bytes);
+    if (header_.swapped) reverse_npy_bytes(to, count, bytes);
     switch (header_.type.kind) {
       case NpyKind::float16:
         for (std::size_t i = 0; i < count; ++i) {
@@ -152,8 +142,8 @@ class ElementReader {
       case NpyKind::uint16:
         convert<std::uint16_t>(count, out);
         break;
-      case NpyKind::other:  // refused with the header
-        break;
+      default:
+        break;  // npy_matrix_types() has no others
     }
     check_finite(count, out);
     done_ += count;
@@ -168,7 +158,7 @@ class ElementReader {
     for (std::size_t i = 0; i < count; ++i) {
       const auto x = load<double>(raw_.data() + 8 * i);
       if (std::abs(x) >= kLimit && std::isfinite(x)) {
-        refuse(path_, "numbers within float32's range", fmt::format("{} at {}", x, index(i)));
+        refuse_npy(path_, "numbers within float32's range", fmt::format("{} at {}", x, index(i)));
       }
       out[i] = static_cast<float>(x);
     }
@@ -181,7 +171,7 @@ class ElementReader {
       if (std::isfinite(values[i])) continue;
       const std::string_view found =
           std::isnan(values[i]) ? "NaN" : (values[i] > 0 ? "infinity" : "-infinity");
-      refuse(path_, "finite numbers", fmt::format("{} at {}", found, index(i)));
+      refuse_npy(path_, "finite numbers", fmt::format("{} at {}", found, index(i)));
     }
   }
   // The NumPy index of the block's i-th element.
@@ -192,7 +182,7 @@ class ElementReader {
                : fmt::format("[{}, {}]", at / header_.shape[1], at % header_.shape[1]);
   }
 
-  std::span<const std::uint8_t> data_;
+  std::FILE* file_;
   const std::string& path_;
   const NpyHeader& header_;
   std::vector<unsigned char> raw_;
@@ -217,30 +207,41 @@ void read_columns(ElementReader& reader, Matrix<float>& result) {
 
 namespace {
 
-// An .npy file that holds a matrix.
+// An .npy file at its first element.
 struct Opened {
-  explicit Opened(const std::string& path) {
-    regular_file_size(path);
-    file = std::make_unique<MappedFile>(path);
-    header = read_npy_header(path, file->bytes(), false);
-    check_shape(path, header, file->bytes().size() - header.data_start);
-  }
-  std::unique_ptr<MappedFile> file;
+  File file;
   NpyHeader header;
 };
+
+Opened open_npy(const std::string& path) {
+  const std::uint64_t size = regular_file_size(path);
+  File file(std::fopen(path.c_str(), "rb"));
+  if (!file) refuse_npy(path, "a readable .npy file", fmt::format("\"{}\"", std::strerror(errno)));
+  std::setvbuf(file.get(), nullptr, _IONBF, 0);  // every read here is a large one
+  const auto read_to = [&](std::vector<std::uint8_t>& start, std::size_t bytes) {
+    const std::size_t before = start.size();
+    start.resize(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, size)));
+    read_exactly(file.get(), path, start.data() + before, start.size() - before);
+  };
+  std::vector<std::uint8_t> start;
+  read_to(start, kNpyPrefix);
+  read_to(start, std::max(start.size(), npy_start_bytes(start)));
+  NpyHeader header = parse_npy_header(path, start, size, npy_matrix_types());
+  check_shape(path, header, size - header.data_start);
+  return {std::move(file), std::move(header)};
+}
 
 }  // namespace
 
 NpyShape npy_shape(const std::string& path) {
-  const Opened opened(path);
+  const Opened opened = open_npy(path);
   return {opened.header.shape[0], opened.header.shape[1]};
 }
 
 Matrix<float> read_npy(const std::string& path) {
-  const Opened opened(path);
-  const NpyHeader& header = opened.header;
+  const auto [file, header] = open_npy(path);
   Matrix<float> result(header.shape[0], header.shape[1]);
-  ElementReader reader(opened.file->bytes().subspan(header.data_start), path, header);
+  ElementReader reader(file.get(), path, header);
   if (header.fortran_order && result.rows() > 1 && result.cols() > 1) {
     read_columns(reader, result);
   } else {
@@ -256,7 +257,9 @@ void write_npy(const std::string& path, MatrixView<const float> matrix) {
   File file(std::fopen(path.c_str(), "wb"));
   if (!file) fail("create the file");
 
-  const std::string start = npy_header("F32", std::array{matrix.rows, matrix.cols});
+  const std::size_t shape[] = {matrix.rows, matrix.cols};
+  const std::string start =
+      npy_start(*std::ranges::find(npy_matrix_types().rows, "f4", &NpyType::code), shape);
   const auto put = [&](const void* data, std::size_t bytes) {
     if (bytes != 0 && std::fwrite(data, 1, bytes, file.get()) != bytes) fail("write");
   };

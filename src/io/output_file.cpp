@@ -1,5 +1,6 @@
 #include "io/output_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -22,11 +24,15 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
 
-// A link is followed: the file behind it is what is replaced.
+// A link is followed, even where there is no file behind it yet: that file is what is replaced.
 std::string resolved(const std::string& path) {
   std::error_code error;
-  const auto result = fs::weakly_canonical(fs::absolute(path, error), error);
-  return error ? path : result.string();
+  fs::path at = fs::absolute(path, error);
+  constexpr int kMostLinks = 40;  // as the system's own limit
+  for (int i = 0; i < kMostLinks && fs::is_symlink(at, error); ++i) {
+    at = at.parent_path() / fs::read_symlink(at, error);
+  }
+  return at.string();
 }
 
 }  // namespace
@@ -36,8 +42,11 @@ OutputFile::OutputFile(const std::string& path) : shown_(printable(path)), path_
   if (fs::exists(path_, error) && !fs::is_regular_file(path_, error)) {
     refuse_file(path, "a file to write", fs::is_directory(path_, error) ? "a folder" : "a device");
   }
+  if (fs::is_symlink(path_, error)) refuse_file(path, "a file to write", "a link without an end");
+  buffer_.resize(kBuffer);
   partial_ = path_ + ".partial";
-  file_ = open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  // A pipe of that name must not block.
+  file_ = open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
   if (file_ < 0) {
     refuse_file(path, "a file that can be written", fmt::format("\"{}\"", std::strerror(errno)));
   }
@@ -51,8 +60,12 @@ OutputFile::OutputFile(const std::string& path) : shown_(printable(path)), path_
     file_ = -1;
     refuse_file(path, "a file that nobody else is writing", "another process at it");
   }
-  if (ftruncate(file_, 0) != 0) fail("emptied");
-  buffer_.resize(kBuffer);
+  if (ftruncate(file_, 0) != 0) {
+    const int reason = errno;
+    close(std::exchange(file_, -1));
+    errno = reason;
+    fail("emptied");
+  }
 }
 
 OutputFile::~OutputFile() {
@@ -86,17 +99,6 @@ void OutputFile::zeros(std::size_t count) {
   }
 }
 
-void OutputFile::overwrite(std::uint64_t at, std::string_view bytes) {
-  flush();
-  while (!bytes.empty()) {
-    const ssize_t now = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
-    if (now < 0 && errno == EINTR) continue;
-    if (now <= 0) fail("written");
-    at += static_cast<std::uint64_t>(now);
-    bytes.remove_prefix(static_cast<std::size_t>(now));
-  }
-}
-
 void OutputFile::flush() {
   for (std::size_t done = 0; done < used_;) {
     const ssize_t now = ::write(file_, buffer_.data() + done, used_ - done);
@@ -106,6 +108,21 @@ void OutputFile::flush() {
   }
   written_ += used_;
   used_ = 0;
+}
+
+void OutputFile::rewrite(std::uint64_t at, std::span<const std::uint8_t> bytes) {
+  if (at >= written_) {  // it is still in the buffer
+    std::memcpy(buffer_.data() + (at - written_), bytes.data(), bytes.size());
+    return;
+  }
+  flush();
+  while (!bytes.empty()) {
+    const ssize_t now = pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (now < 0 && errno == EINTR) continue;
+    if (now <= 0) fail("written");
+    at += static_cast<std::uint64_t>(now);
+    bytes = bytes.subspan(static_cast<std::size_t>(now));
+  }
 }
 
 void OutputFile::finish() {

@@ -21,8 +21,8 @@ class OutputFile {
   void write(std::span<const std::uint8_t> bytes);
   void write(std::string_view text);
   void zeros(std::size_t count);
-  /// Bytes that were written before.
-  void overwrite(std::uint64_t at, std::string_view bytes);
+  /// Replaces as many bytes from `at` on, all of them written before.
+  void rewrite(std::uint64_t at, std::span<const std::uint8_t> bytes);
   std::uint64_t written() const { return written_ + used_; }
   /// Syncs and renames.
   void finish();

@@ -3,7 +3,8 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
-#include <optional>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -161,8 +162,8 @@ class SafetensorsFile : public TensorFile {
       at = entry.offsets[1];
       if (at - tensor.place != tensor.bytes) {
         refuse_file(path(),
-                    fmt::format("{} for '{}', {} [{}]", byte_count(tensor.bytes), shown, type->name,
-                                fmt::join(tensor.shape, ", ")),
+                    fmt::format("{} for '{}', {} {}", byte_count(tensor.bytes), shown, type->name,
+                                printable(fmt::format("[{}]", fmt::join(tensor.shape, ", ")))),
                     byte_count(at - tensor.place));
       }
     }
@@ -248,39 +249,68 @@ class SafetensorsSet : public TensorFile {
   std::vector<std::unique_ptr<SafetensorsFile>> parts_;
 };
 
+// JSON's text is UTF-8.
+std::string json_text(std::string_view text) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(
+        fmt::format("safetensors: expected names in UTF-8, found '{}'", printable(text)));
+  }
+}
+
+// What a file begins with, padded so that the data are aligned to eight bytes. Wider elements
+// first, as the reference implementation lays them out, would keep all of them aligned; in the
+// plan's order a view may be unaligned, which readers must expect anyway.
+std::string header_of(const TensorFilePlan& plan, std::uint64_t& data_bytes) {
+  std::vector<std::string> rows;
+  if (!plan.metadata.empty()) {
+    std::vector<std::string> pairs;
+    for (const auto& [key, value] : plan.metadata) {
+      pairs.push_back(fmt::format("{}:{}", json_text(key), json_text(value)));
+    }
+    rows.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(pairs, ",")));
+  }
+  std::set<std::string_view> names = {"", "__metadata__"};
+  data_bytes = 0;
+  for (const auto& tensor : plan.tensors) {
+    const std::size_t count = std::accumulate(tensor.shape.begin(), tensor.shape.end(),
+                                              std::size_t{1}, std::multiplies<>());
+    if (!names.insert(tensor.name).second) {
+      throw InputError(fmt::format(
+          "safetensors: expected names that occur once and are not '__metadata__', found '{}'",
+          printable(tensor.name)));
+    }
+    if (tensor.type->kind == TensorKind::blocks) {
+      throw InputError(
+          fmt::format("'{}': expected a type that safetensors has, found {}; those are GGUF's",
+                      printable(tensor.name), tensor.type->name));
+    }
+    const std::uint64_t end = data_bytes + tensor.type->stored_bytes(count);
+    rows.push_back(fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
+                               json_text(tensor.name), tensor.type->name,
+                               fmt::join(tensor.shape, ","), data_bytes, end));
+    data_bytes = end;
+  }
+  std::string header = fmt::format("{{{}}}", fmt::join(rows, ","));
+  header.append((8 - header.size() % 8) % 8, ' ');
+  if (header.size() > kMostHeader) {
+    throw InputError(fmt::format("safetensors: expected a header of at most {}, found one of {}",
+                                 byte_count(kMostHeader), byte_count(header.size())));
+  }
+  return header;
+}
+
 class SafetensorsWriter : public TensorWriter {
  public:
-  SafetensorsWriter(const std::string& path, const TensorFilePlan& plan) : file_(path) {
-    // Wider elements first, as the reference implementation lays them out, would keep all of them
-    // aligned; in the plan's order a view may be unaligned, which readers must expect anyway.
-    std::string header = "{";
-    if (!plan.metadata.empty()) {
-      nlohmann::ordered_json metadata;
-      for (const auto& [key, value] : plan.metadata) metadata[key] = value;
-      header += fmt::format("\"__metadata__\":{}", metadata.dump());
-    }
-    for (const auto& tensor : plan.tensors) {
-      const std::size_t count = std::accumulate(tensor.shape.begin(), tensor.shape.end(),
-                                                std::size_t{1}, std::multiplies<>());
-      if (tensor.type->kind == TensorKind::blocks) {
-        throw InputError(
-            fmt::format("'{}': expected a type that safetensors has, found {}; those are GGUF's",
-                        printable(tensor.name), tensor.type->name));
-      }
-      const std::uint64_t end = total_ + tensor.type->stored_bytes(count);
-      header += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                            header.size() > 1 ? "," : "", nlohmann::json(tensor.name).dump(),
-                            tensor.type->name, fmt::join(tensor.shape, ","), total_, end);
-      total_ = end;
-    }
-    header += '}';
-    header.append((8 - header.size() % 8) % 8, ' ');  // the data are aligned to eight bytes
+  SafetensorsWriter(const std::string& path, const TensorFilePlan& plan)
+      : header_(header_of(plan, total_)), file_(path) {
     std::uint8_t length[kLengthBytes];
     for (std::size_t i = 0; i < kLengthBytes; ++i) {
-      length[i] = static_cast<std::uint8_t>(header.size() >> (8 * i));
+      length[i] = static_cast<std::uint8_t>(header_.size() >> (8 * i));
     }
     file_.write(std::span<const std::uint8_t>(length));
-    file_.write(header);
+    file_.write(std::exchange(header_, {}));
     total_ += file_.written();
   }
 
@@ -294,8 +324,9 @@ class SafetensorsWriter : public TensorWriter {
   }
 
  private:
-  OutputFile file_;
   std::uint64_t total_ = 0;
+  std::string header_;  // before file_: a plan that is refused creates nothing
+  OutputFile file_;
 };
 
 bool is_safetensors(std::span<const std::uint8_t> head, std::uint64_t /*file_bytes*/) {

@@ -23,14 +23,14 @@ StoredTensor& TensorFile::add(std::string name, std::vector<std::size_t> shape,
   for (const std::size_t size : shape) {
     if (!empty && size > kMost / tensor.count) {
       refuse_file(path_, fmt::format("a shape of '{}' that a machine can hold", printable(name)),
-                  fmt::format("[{}]", fmt::join(shape, ", ")));
+                  printable(fmt::format("[{}]", fmt::join(shape, ", "))));
     }
     tensor.count = empty ? 0 : tensor.count * size;
   }
   if (empty) tensor.count = 0;
   if (tensor.count / type.block > kMost / type.bytes) {
     refuse_file(path_, fmt::format("a shape of '{}' that a machine can hold", printable(name)),
-                fmt::format("[{}]", fmt::join(shape, ", ")));
+                printable(fmt::format("[{}]", fmt::join(shape, ", "))));
   }
   tensor.bytes = type.stored_bytes(tensor.count);
   tensor.name = std::move(name);

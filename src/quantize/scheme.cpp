@@ -407,6 +407,11 @@ std::string spelled(const Scheme& scheme, bool in_full) {
 }  // namespace
 
 Scheme parse_scheme(std::string_view text) {
+  // So that whatever refuses a part of it says so in one line.
+  if (!std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; })) {
+    throw InputError(
+        fmt::format("scheme: expected printable ASCII characters, found '{}'", printable(text)));
+  }
   auto transforms = take_transforms(text);
   const auto at = text.find('@');
   auto words = split(text.substr(0, at), ':');

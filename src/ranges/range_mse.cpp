@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -271,16 +270,19 @@ class Search {
         best_before[k] = least;
         least = std::min(least, found[k].best.error);
       }
-      const auto indices = std::views::iota(std::size_t{0}, at_once);
       const auto is_before_end = [&](std::size_t k) {
         return from + k <= static_cast<std::size_t>(per_octave / 4) ||
                error_.clipped({steps[k], found[k].least_clipping}) < best_before[k];
       };
-      const auto end =
-          is_before_end(at_once - 1)
-              ? at_once
-              : static_cast<std::size_t>(std::ranges::partition_point(indices, is_before_end) -
-                                         indices.begin());
+      std::size_t end = is_before_end(at_once - 1) ? at_once : 0;
+      for (std::size_t most = at_once; end < most;) {
+        const std::size_t middle = end + (most - end) / 2;
+        if (is_before_end(middle)) {
+          end = middle + 1;
+        } else {
+          most = middle;
+        }
+      }
       is_done = end < at_once;
       for (std::size_t k = 0; k < end; ++k) {
         seen.push_back(found[k].best);
@@ -490,8 +492,9 @@ class Search {
   void around(double step, int z, const Body& body) const {
     const auto [first, last] = belows(step);
     const int reach = need_.symmetric ? 0 : need_.levels <= 16 ? need_.levels : 4;
-    const auto look_at = [&](int at) {
-      if (at >= first && at <= last) body(at);
+    // Captured by name: for clang, a binding is no variable.
+    const auto look_at = [&, lo = first, hi = last](int at) {
+      if (at >= lo && at <= hi) body(at);
     };
     look_at(z);
     for (int off = 1; off <= reach; ++off) {

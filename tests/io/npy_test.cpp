@@ -111,6 +111,7 @@ class Npy : public testing::Test {
   ~Npy() override { fs::remove_all(folder_); }
 
   void put(const std::string& bytes) const {
+    fs::remove(path_);  // file systems sync what is emptied and written again
     std::ofstream file(path_, std::ios::binary | std::ios::trunc);
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     ASSERT_TRUE(file.flush());

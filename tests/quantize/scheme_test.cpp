@@ -220,6 +220,13 @@ TEST(Scheme, UnknownWordsAreRefusedWithTheNearest) {
   }
 }
 
+TEST(Scheme, RefusalsAreOneLineWhateverIsInTheText) {
+  EXPECT_EQ(testing::refusal([] { parse_scheme("int8\n:sym"); }),
+            "scheme: expected printable ASCII characters, found 'int8\\x0a:sym'");
+  EXPECT_EQ(testing::refusal([] { parse_scheme_pair("int8 x \xc3\xa9"); }),
+            "scheme: expected printable ASCII characters, found '\\xc3\\xa9'");
+}
+
 TEST(Scheme, ConventionsDecideTheGridWhereTheNameDoesNot) {
   EXPECT_EQ(parse_scheme("int8@ggml").format.grid.lo(), -127);
   EXPECT_EQ(parse_scheme("int8@onnxruntime").format.grid.lo(), -128);
