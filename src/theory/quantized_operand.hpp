@@ -101,6 +101,24 @@ inline void add_to(Features& sum, double weight, const Features& f) {
   for (std::size_t i = 0; i < f.size(); ++i) sum[i] += weight * f[i];
 }
 
+// Covariances of an entry's x², xe and e².
+using Covariance = std::array<std::array<double, 3>, 3>;
+constexpr std::array kSquares = {kXX, kXE, kEE};
+
+inline void add_to(Covariance& sum, double weight, const Covariance& c) {
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) sum[r][s] += weight * c[r][s];
+  }
+}
+
+inline Covariance products(const Features& f) {
+  Covariance c;
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) c[r][s] = f[kSquares[r]] * f[kSquares[s]];
+  }
+  return c;
+}
+
 // Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
 struct Pair {
   double dd, dy, yy;
@@ -110,6 +128,7 @@ struct Pair {
 // others of its tile an entry has in its row of A or column of B.
 struct Neighbours {
   Features pair{};
+  Covariance squares{};  // of x², xe and e² of one with those of the other
   double count = 0;
 };
 
@@ -211,10 +230,6 @@ struct Noise {
     third += other.third;
   }
 };
-
-// Covariances of an entry's x², xe and e².
-using Covariance = std::array<std::array<double, 3>, 3>;
-constexpr std::array kSquares = {kXX, kXE, kEE};
 
 // An operand under its scheme.
 class QuantizedOperand {
@@ -362,22 +377,29 @@ class QuantizedOperand {
       part.pairs.clear();
       part.mean = {};
       Features pair{};
+      Covariance squares{};
       for (const auto& range : part.ranges.list) {
-        const auto [mean, of_pair] = mean_features(range, part.kind.count);
+        const auto [mean, of_pair, of_squares] = mean_features(range, part.kind.count);
         part.means.push_back(mean);
         part.pairs.push_back(of_pair);
         add_to(part.mean, range.weight, mean);
         add_to(pair, range.weight, of_pair);
+        add_to(squares, range.weight, of_squares);
       }
+      add_to(squares, -1, products(part.mean));
       if (part.ranges.square_step > 0) add_own_square(part, points);
       const double share = part.kind.tiles * part.kind.count / count_;
       add_to(mean_, share, part.mean);
       add_to(neighbours_.pair, share * (part.kind.along - 1), pair);
+      add_to(neighbours_.squares, share * (part.kind.along - 1), squares);
       neighbours_.count += share * (part.kind.along - 1);
     }
     if (has_one_tile_) neighbours_ = {};  // outcome by outcome, they have nothing in common
     if (neighbours_.count > 0) {
       for (double& f : neighbours_.pair) f /= neighbours_.count;
+      for (auto& row : neighbours_.squares) {
+        for (double& f : row) f /= neighbours_.count;
+      }
     }
   }
 
@@ -408,14 +430,17 @@ class QuantizedOperand {
   // Of an entry of a tile of `count` with that range, and of two different ones.
   struct Means {
     Features one{}, pair{};
+    Covariance squares{};  // of two different ones, as products
   };
   Means mean_features(const TileRange& range, double count) const {
     const StepFunction q = step(range);
     Means means;
     Features own{};  // what an entry's mean has to do with itself
+    Covariance own_squares{};
     const auto add = [&](double share, const Features& f) {
       add_to(means.one, share, f);
       add_to(own, share, squares_of_means(f));
+      add_to(own_squares, share, products(f));
     };
     const auto add_part = [&](double share, double from, double to) {
       if (!(share > 0)) return;
@@ -447,6 +472,8 @@ class QuantizedOperand {
       auto& pair = means.pair;
       for (const auto i : kSquares) pair[i] = (count * all[i] - own[i]) / (count - 1);
       pair[kEE] += q.factor() * (pair[kXX] + 2 * pair[kXE] + pair[kEE]);
+      add_to(means.squares, count / (count - 1), products(means.one));
+      add_to(means.squares, -1 / (count - 1), own_squares);
     }
     return means;
   }

@@ -26,6 +26,20 @@ double trace(const Pair& s, double h) {
   return s.dd * s.dd - 2 * h * s.dy * s.dy + h * h * s.yy * s.yy;
 }
 
+// A bilinear form of A's and B's squares, and what two of it have in common.
+using Form = std::array<std::array<double, 3>, 3>;
+double product_of(const Form& form, const Covariance& a, const Covariance& b) {
+  double sum = 0;
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) {
+      for (std::size_t t = 0; t < 3; ++t) {
+        for (std::size_t u = 0; u < 3; ++u) sum += form[r][t] * form[s][u] * a[r][s] * b[t][u];
+      }
+    }
+  }
+  return sum;
+}
+
 // The variance of the ratio that remains when all of A's and B's mean features are as expected:
 // entries of Y and its error are no better than random, D² and Y² of normal ones; and rows of A
 // and columns of B differ in their sums.
@@ -94,22 +108,28 @@ double variance_of_interaction(const ProductError& error, const Features& a, con
     return 2 * k * others.count * (a11 * a11 + 2 * a12 * a21 + a22 * a22);
   };
   variance += of_pairs(a, b, near_b) / m + of_pairs(b, a, near_a) / n;
-  // Squares that meet squares: heavy tails.
-  constexpr std::array<std::array<double, 3>, 3> kForm = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
-  const auto form = [&](std::size_t r, std::size_t s) {
-    return r == 0 && s == 0 ? -h : kForm[r][s];
+  // E[d²], E[dy] and E[y²] of two entries by their x², xe and e².
+  constexpr Form kOfD = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
+  constexpr Form kOfDY = {{{0, -1, 0}, {-1, -1, 0}, {0, 0, 0}}};
+  constexpr Form kOfY = {{{1, 0, 0}, {0, 0, 0}, {0, 0, 0}}};
+  Form of_difference = kOfD;
+  of_difference[0][0] -= h;
+  // Squares that meet squares: heavy tails; and those of neighbours, which share a scale.
+  const double both = std::min(near_a.count, near_b.count);
+  variance += k *
+              (product_of(of_difference, of_a, of_b) +
+               both * product_of(of_difference, near_a.squares, near_b.squares)) /
+              (m * n);
+  // Rows and columns, or tiles in them, with larger errors have a larger part in how entries stray.
+  const auto trace_of = [&](const Covariance& x, const Covariance& others) {
+    return product_of(kOfD, x, others) - 2 * h * product_of(kOfDY, x, others) +
+           h * h * product_of(kOfY, x, others);
   };
-  double diagonal = 0;
-  for (std::size_t r = 0; r < 3; ++r) {
-    for (std::size_t s = 0; s < 3; ++s) {
-      for (std::size_t t = 0; t < 3; ++t) {
-        for (std::size_t u = 0; u < 3; ++u) {
-          diagonal += form(r, t) * form(s, u) * of_a[r][s] * of_b[t][u];
-        }
-      }
-    }
-  }
-  variance += k * diagonal / (m * n);
+  variance += 2 * k *
+              (near_a.count * trace_of(near_a.squares, products(b)) +
+               near_b.count * trace_of(products(a), near_b.squares) +
+               both * trace_of(near_a.squares, near_b.squares)) /
+              (m * n);
   const double whole = k * ratio.denominator;
   return std::max(0.0, variance) / (whole * whole);
 }
