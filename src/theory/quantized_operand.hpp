@@ -11,6 +11,7 @@
 
 #include "zeropoint/theory/product_error.hpp"
 
+#include "theory/noise.hpp"
 #include "theory/step_function.hpp"
 #include "theory/tile_ranges.hpp"
 
@@ -65,18 +66,21 @@ inline std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, 
 // The distribution as points, for what only needs to be known roughly: its fourth moments.
 struct Points {
   std::vector<double> x, weight;  // weights add up to 1
+  std::vector<bool> is_usual;     // one measurement in a hundred holds rarer ones
   double mean = 0;
   double square_spread = 0;  // the relative standard deviation of squared distances from the mean
 
-  // Even in the logarithm of the odds, out to what one measurement in a hundred holds.
+  // Even in the logarithm of the odds, out to what one measurement in ten thousand holds.
   Points(const Distribution& distribution, double count) {
-    constexpr int kCount = 600;
-    const double reach = std::log(100 * count);
+    constexpr int kCount = 700;
+    const double reach = std::log(1e4 * count);
+    const double usual = std::log(100 * count);
     for (int i = 0; i < kCount; ++i) {
       const double odds = std::exp(reach * (2.0 * i / (kCount - 1) - 1));
       const double p = odds / (1 + odds);
       x.push_back(p < 0.5 ? distribution.quantile(p) : distribution.upper_quantile(1 / (1 + odds)));
       weight.push_back(p / (1 + odds));
+      is_usual.push_back(std::abs(std::log(odds)) <= usual);
     }
     const double sum = std::accumulate(weight.begin(), weight.end(), 0.0);
     for (double& w : weight) w /= sum;
@@ -85,7 +89,7 @@ struct Points {
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double square = (x[i] - mean) * (x[i] - mean);
       second += weight[i] * square;
-      fourth += weight[i] * square * square;
+      if (is_usual[i]) fourth += weight[i] * square * square;
     }
     if (second > 0) square_spread = std::sqrt(std::max(0.0, fourth / (second * second) - 1));
   }
@@ -222,15 +226,6 @@ class ProductError {
   Pair neighbours_{};
 };
 
-// A second and a third cumulant.
-struct Noise {
-  double variance = 0, third = 0;
-  void add(const Noise& other) {
-    variance += other.variance;
-    third += other.third;
-  }
-};
-
 // An operand under its scheme.
 class QuantizedOperand {
  public:
@@ -307,7 +302,7 @@ class QuantizedOperand {
     return g;
   }
 
-  // Cumulants of g times the measured mean features, beside what outcomes() holds; and the
+  // The noise of g times the measured mean features, beside what outcomes() holds; and the
   // covariance of an entry's squares.
   // `by_pair` is the gradient by neighbours' pair features, times their number.
   Noise noise(const Features& g, const Features& by_pair, const Points& points,
@@ -329,34 +324,36 @@ class QuantizedOperand {
         center += range.weight * value(i);
       }
       center /= usual;
-      Noise tile;
-      if (!has_one_tile_ && !follows_square()) {
-        for (std::size_t i = 0; i < part.means.size(); ++i) {
-          const auto& range = part.ranges.list[i];
-          if (!range.is_usual) continue;
-          const double off = n * (value(i) - center);
-          tile.variance += range.weight / usual * off * off;
-          tile.third += range.weight / usual * off * off * off;
-        }
-      }
-      // The values of a tile, given its range: at some of the ranges.
+      const bool is_alike = has_one_tile_ || follows_square();
+      const auto off = [&](std::size_t i) {
+        return is_alike ? 0 : n / count_ * (value(i) - center);
+      };
+      Noise::Tiles tiles{part.kind.tiles, {}, {}};
+      // The values of a tile, given its range: at some of the ranges, for those next to each.
       constexpr std::size_t kSome = 24;
       const std::size_t stride = std::max<std::size_t>(1, part.means.size() / kSome) | 1;
-      double some = 0;
-      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
-        if (part.ranges.list[i].is_usual) some += part.ranges.list[i].weight;
+      double variance = 0;
+      for (std::size_t first = 0; first < part.means.size(); first += stride) {
+        const std::size_t end = std::min(first + stride, part.means.size());
+        double weight = 0, square = 0;
+        for (std::size_t i = first; i < end; ++i) {
+          const auto& range = part.ranges.list[i];
+          if (!range.is_usual) continue;
+          const double probability = range.weight / usual;
+          tiles.ranges.push_back({probability, off(i), tiles.within.size()});
+          weight += probability;
+          square += probability * off(i) * off(i);
+        }
+        if (!(weight > 0)) continue;
+        std::size_t middle = (first + end - 1) / 2;
+        while (!part.ranges.list[middle].is_usual) middle = middle + 1 < end ? middle + 1 : first;
+        auto within =
+            noise_within(part.ranges.list[middle], n, g, points, weight * share, covariance);
+        variance += weight * within.variance + square;
+        tiles.within.push_back(std::move(within.values));
       }
-      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
-        const auto& range = part.ranges.list[i];
-        if (!range.is_usual) continue;
-        const double weight = range.weight / some;
-        const Noise within = noise_within(range, g, points, weight * share, covariance);
-        const double off = has_one_tile_ || follows_square() ? 0 : n * (value(i) - center);
-        tile.variance += weight * n * within.variance;
-        tile.third += weight * (n * within.third + 3 * off * n * within.variance);
-      }
-      noise.variance += part.kind.tiles * tile.variance / (count_ * count_);
-      noise.third += part.kind.tiles * tile.third / (count_ * count_ * count_);
+      noise.variance += part.kind.tiles * variance;
+      noise.tiles.push_back(std::move(tiles));
     }
     return noise;
   }
@@ -478,42 +475,44 @@ class QuantizedOperand {
     return means;
   }
 
-  static Noise noise_of_extreme(const TileRange::Extreme& extreme, const Features& g,
-                                double share) {
-    const auto value = [&](const Features& f) {
-      return g[kE] * f[kE] + g[kXE] * f[kXE] + g[kEE] * f[kEE];
-    };
-    const double mean = value(extreme.mean);
-    Noise noise;
-    for (const auto& [probability, f] : extreme.values) {
-      const double off = value(f) - mean;
-      noise.variance += share * probability * off * off;
-      noise.third += share * probability * off * off * off;
-    }
-    return noise;
-  }
+  // Of a tile of n values.
+  struct Within {
+    double variance = 0;
+    std::vector<Noise::Values> values;
 
-  // Per value of the tile. Adds to the covariance of the squares of all values.
-  Noise noise_within(const TileRange& range, const Features& g, const Points& points, double weight,
-                     Covariance& covariance) const {
+    void add(double count, std::vector<std::pair<double, double>> numbers) {
+      double mean = 0, square = 0;
+      for (const auto& [p, v] : numbers) mean += p * v;
+      for (auto& [p, v] : numbers) {
+        v -= mean;
+        square += p * v * v;
+      }
+      variance += count * square;
+      values.push_back({count, std::move(numbers)});
+    }
+  };
+
+  // Adds to the covariance of the squares of all values.
+  Within noise_within(const TileRange& range, double n, const Features& g, const Points& points,
+                      double weight, Covariance& covariance) const {
     const StepFunction q = step(range);
-    Noise noise;
+    Within within;
     const auto add_part = [&](double share, double from, double to) {
       if (!(share > 0)) return;
-      double mass = 0, first = 0, second = 0, third = 0;
+      std::vector<std::pair<double, double>> numbers;
+      double mass = 0, usual = 0;
       std::array<double, 3> mean{};
       Covariance square{};
       for (std::size_t i = 0; i < points.x.size(); ++i) {
         const double x = points.x[i];
         if (x < from || x > to) continue;
         mass += points.weight[i];
+        if (points.is_usual[i]) usual += points.weight[i];
         q.for_each_error(x, [&](double part, double e) {
           const double p = part * points.weight[i];
           const Features f = {x, e, x * x, x * e, e * e};
-          const double v = dot(g, f);
-          first += p * v;
-          second += p * v * v;
-          third += p * v * v * v;
+          numbers.emplace_back(p, dot(g, f) / count_);
+          if (!points.is_usual[i]) return;
           for (std::size_t r = 0; r < 3; ++r) {
             mean[r] += p * f[kSquares[r]];
             for (std::size_t s = 0; s < 3; ++s) square[r][s] += p * f[kSquares[r]] * f[kSquares[s]];
@@ -521,23 +520,28 @@ class QuantizedOperand {
         });
       }
       if (!(mass > 0)) return;
-      first /= mass;
-      second /= mass;
-      third /= mass;
-      noise.variance += share * std::max(0.0, second - first * first);
-      noise.third += share * (third - 3 * first * second + 2 * first * first * first);
+      for (auto& number : numbers) number.first /= mass;
+      within.add(n * share, std::move(numbers));
+      if (!(usual > 0)) return;
       for (std::size_t r = 0; r < 3; ++r) {
         for (std::size_t s = 0; s < 3; ++s) {
           covariance[r][s] +=
-              weight * share * (square[r][s] / mass - mean[r] * mean[s] / (mass * mass));
+              weight * share * (square[r][s] / usual - mean[r] * mean[s] / (usual * usual));
         }
       }
     };
     add_part(range.below, -kInfinity, range.lo);
     add_part(range.middle, range.lo, range.hi);
     add_part(range.above, range.hi, kInfinity);
-    if (range.extreme) noise.add(noise_of_extreme(*range.extreme, g, range.at_lo + range.at_hi));
-    return noise;
+    if (range.extreme) {
+      std::vector<std::pair<double, double>> numbers;
+      for (const auto& [probability, f] : range.extreme->values) {
+        numbers.emplace_back(probability,
+                             (g[kE] * f[kE] + g[kXE] * f[kXE] + g[kEE] * f[kEE]) / count_);
+      }
+      within.add(n * (range.at_lo + range.at_hi), std::move(numbers));
+    }
+    return within;
   }
 
   const PartialMoments& moments_;

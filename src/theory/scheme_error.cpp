@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/math/distributions/gamma.hpp>
 #include <fmt/format.h>
 
 #include "zeropoint/theory/product_error.hpp"
@@ -162,30 +161,6 @@ std::vector<double> even_quantiles(std::vector<std::pair<double, double>> weight
   return quantiles;
 }
 
-// The same of a distribution with mean 0 and those cumulants, nowhere below `least`: Pearson's
-// third kind, which a sum of a few squares of normal numbers has exactly.
-std::vector<double> even_quantiles(const Noise& noise, double least, std::size_t count) {
-  std::vector<double> quantiles;
-  const double deviation = std::sqrt(noise.variance);
-  double skewness = deviation > 0 ? noise.third / (noise.variance * deviation) : 0;
-  // Its lower end is at −2·deviation/skewness; only four deviations away does it matter.
-  if (4 * deviation > -least) skewness = std::max(skewness, 2 * deviation / -least);
-  const auto& normal = distribution("normal");
-  constexpr double kNoSkew = 0.02;
-  const double shape = 4 / std::max(skewness * skewness, kNoSkew * kNoSkew);
-  const boost::math::gamma_distribution<> gamma(shape);
-  for (std::size_t i = 0; i < count; ++i) {
-    const double p = (static_cast<double>(i) + 0.5) / static_cast<double>(count);
-    if (std::abs(skewness) < kNoSkew) {
-      quantiles.push_back(deviation * normal.quantile(p));
-    } else {
-      const double g = boost::math::quantile(gamma, skewness > 0 ? p : 1 - p);
-      quantiles.push_back(std::copysign(deviation, skewness) * (g - shape) / std::sqrt(shape));
-    }
-  }
-  return quantiles;
-}
-
 double nth(std::vector<double>& values, double p) {
   const double rank = p * static_cast<double>(values.size()) - 0.5;
   const auto low = static_cast<std::ptrdiff_t>(std::floor(rank));
@@ -210,7 +185,6 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
     return prediction;
   }
 
-  // E√R² over both ranges, to second order in what else varies.
   std::vector<std::pair<double, double>> of_a, of_b;
   for (const auto& x : outcomes_a) {
     of_a.emplace_back(error.ratio(x.mean, b).value() - expected, x.probability);
@@ -218,12 +192,15 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
   for (const auto& y : outcomes_b) {
     of_b.emplace_back(error.ratio(a, y.mean).value() - expected, y.probability);
   }
+  // The mean of √(1 + what strays).
+  const auto noises = even_quantiles(noise, expected, 256);
+  double shrinks = 0;
+  for (const double y : noises) shrinks += expected > 0 ? root(1 + y / expected) : 1;
+  shrinks /= static_cast<double>(noises.size());
   double total = 0;
   for (const auto& [off_a, weight_a] : of_a) {
     for (const auto& [off_b, weight_b] : of_b) {
-      const double square = std::max(0.0, expected + off_a + off_b);
-      const double spread = square > 0 ? noise.variance / (8 * square * square) : 0;
-      prediction.expected += weight_a * weight_b * std::sqrt(square) * std::max(0.0, 1 - spread);
+      prediction.expected += weight_a * weight_b * root(expected + off_a + off_b) * shrinks;
       total += weight_a * weight_b;
     }
   }
@@ -237,11 +214,12 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
     for (const double y : quantiles_b) both.emplace_back(x + y, 1);
   }
   const auto ranges = even_quantiles(both, both.size() == 1 ? 1 : 2 * kFew);
-  const auto noises =
-      even_quantiles(noise, -std::max(expected + ranges.front(), 0.01 * expected), 2 * kFew);
   std::vector<double> all;
   for (const double x : ranges) {
-    for (const double y : noises) all.push_back(expected + x + y);
+    // What strays is a part of the error.
+    for (const double y : noises) {
+      all.push_back(expected > 0 ? (expected + x) * (1 + y / expected) : x + y);
+    }
   }
   prediction.low = root(nth(all, 0.025));
   prediction.high = root(nth(all, 0.975));
@@ -350,8 +328,9 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   const auto& near_b = operand_b.neighbours();
   Noise noise = operand_a.noise(by_a, error.gradient_by_pair(near_a, near_b, a, b), points, of_a);
   noise.add(operand_b.noise(by_b, error.gradient_by_pair(near_b, near_a, b, a), points, of_b));
-  noise.variance += variance_of_interaction(error, a, b, operand_a.neighbours(),
-                                            operand_b.neighbours(), of_a, of_b, rows, columns);
+  noise.rest = variance_of_interaction(error, a, b, operand_a.neighbours(), operand_b.neighbours(),
+                                       of_a, of_b, rows, columns);
+  noise.variance += noise.rest;
   return combine(error, &operand_a, &operand_b, a, b, noise);
 }
 

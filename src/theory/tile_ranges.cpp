@@ -24,8 +24,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // 1 − exp(−exp(−12.75)) = 3e-6.
 constexpr double kMostExtreme = 12.75;
 
-// Of a rank that is the last of its kind, 99 of 100 measurements hold none above this.
-double usual_extreme(double tiles) { return std::log(100 * tiles); }
+// Of a rank that is the last of its kind, 9,999 of 10,000 measurements hold none above this.
+double usual_extreme(double tiles) { return std::log(1e4 * tiles); }
 
 // So many values beyond a range are as good as their expectation.
 constexpr double kFewClipped = 32;
