@@ -329,27 +329,37 @@ class QuantizedOperand {
         return is_alike ? 0 : n / count_ * (value(i) - center);
       };
       Noise::Tiles tiles{part.kind.tiles, {}, {}};
-      // The values of a tile, given its range: at some of the ranges, for those next to each.
-      constexpr std::size_t kSome = 24;
-      const std::size_t stride = std::max<std::size_t>(1, part.means.size() / kSome) | 1;
+      // The values of a tile, given its range: at some of the ranges, for those of like width.
+      std::vector<std::size_t> order;
+      for (std::size_t i = 0; i < part.means.size(); ++i) {
+        if (part.ranges.list[i].is_usual) order.push_back(i);
+      }
+      const auto width = [&](std::size_t i) {
+        return double{part.ranges.list[i].range.max} - part.ranges.list[i].range.min;
+      };
+      std::ranges::stable_sort(order, {}, width);
+      constexpr std::size_t kSome = 32;
+      const std::size_t stride = (order.size() + kSome - 1) / kSome;
       double variance = 0;
-      for (std::size_t first = 0; first < part.means.size(); first += stride) {
-        const std::size_t end = std::min(first + stride, part.means.size());
-        double weight = 0, square = 0;
-        for (std::size_t i = first; i < end; ++i) {
-          const auto& range = part.ranges.list[i];
-          if (!range.is_usual) continue;
-          const double probability = range.weight / usual;
+      for (std::size_t first = 0; first < order.size(); first += stride) {
+        const std::size_t end = std::min(first + stride, order.size());
+        double weight = 0, mean_width = 0;
+        for (std::size_t j = first; j < end; ++j) {
+          const std::size_t i = order[j];
+          const double probability = part.ranges.list[i].weight / usual;
           tiles.ranges.push_back({probability, off(i), tiles.within.size()});
           weight += probability;
-          square += probability * off(i) * off(i);
+          mean_width += probability * width(i);
+          variance += probability * off(i) * off(i);
         }
-        if (!(weight > 0)) continue;
-        std::size_t middle = (first + end - 1) / 2;
-        while (!part.ranges.list[middle].is_usual) middle = middle + 1 < end ? middle + 1 : first;
+        mean_width /= weight;
+        const auto middle = *std::ranges::min_element(
+            order.begin() + static_cast<std::ptrdiff_t>(first),
+            order.begin() + static_cast<std::ptrdiff_t>(end), {},
+            [&](std::size_t i) { return std::abs(width(i) - mean_width); });
         auto within =
             noise_within(part.ranges.list[middle], n, g, points, weight * share, covariance);
-        variance += weight * within.variance + square;
+        variance += weight * within.variance;
         tiles.within.push_back(std::move(within.values));
       }
       noise.variance += part.kind.tiles * variance;
