@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <utility>
 
 #include "zeropoint/core/random.hpp"
@@ -14,19 +15,45 @@
 namespace zeropoint {
 namespace {
 
-// Uniform and exponential numbers, the same every time.
+// Uniform and exponential numbers, the same every time. Each of a draw's numbers falls once into
+// each of `draws` equal parts of [0, 1], so that what adds up over numbers has next to no chance in
+// its mean (Latin hypercubes: McKay, Beckman, Conover, Technometrics 21, 1979).
 class Draws {
  public:
+  Draws(std::size_t draws, std::size_t numbers) {
+    for (std::size_t i = 0; i < numbers; ++i) {
+      std::vector<double> parts(draws);
+      std::iota(parts.begin(), parts.end(), 0.0);
+      for (std::size_t j = draws; j > 1; --j) {
+        const auto other = static_cast<std::size_t>(random() * static_cast<double>(j));
+        std::swap(parts[j - 1], parts[other]);
+      }
+      for (double& part : parts) part = (part + random()) / static_cast<double>(draws);
+      numbers_.push_back(std::move(parts));
+    }
+  }
+  // Number by number of a draw, then of the next.
   double uniform() {
-    if (next_ % 4 == 0) words_ = stream_.words(next_ / 4);
-    return (words_[next_++ % 4] + 0.5) * 0x1p-32;
+    const double u = numbers_[number_][draw_];
+    if (++number_ == numbers_.size()) {
+      number_ = 0;
+      ++draw_;
+    }
+    return u;
   }
   double exponential() { return -std::log(uniform()); }
 
  private:
+  double random() {
+    if (next_ % 4 == 0) words_ = stream_.words(next_ / 4);
+    return (words_[next_++ % 4] + 0.5) * 0x1p-32;
+  }
+
   CounterStream stream_{20261124, 0x7072};
   std::uint64_t next_ = 0;
   std::array<std::uint32_t, 4> words_{};
+  std::vector<std::vector<double>> numbers_;
+  std::size_t draw_ = 0, number_ = 0;
 };
 
 // The `few` smallest and largest of a sample: by spacings, which are exponential numbers over their
@@ -34,6 +61,7 @@ class Draws {
 struct Tails {
   std::vector<double> lower, upper;  // both ascending
 };
+std::size_t numbers_of_tails(std::size_t few) { return 2 * few + 1; }
 Tails draw_tails(const Distribution& distribution, double count, std::size_t few, Draws& draws) {
   std::vector<double> from_below, from_above;
   double below = 0, above = 0;
@@ -80,7 +108,7 @@ std::vector<TileRange> drawn_cover_ranges(const Distribution& distribution, doub
     const double part = rank - std::floor(rank);
     return (1 - part) * values[i] + part * values[i + 1];
   };
-  Draws draws;
+  Draws draws(kDraws, numbers_of_tails(few));
   std::vector<TileRange> list;
   for (std::size_t i = 0; i < kDraws; ++i) {
     Tails tails = draw_tails(distribution, count, few, draws);
@@ -94,10 +122,10 @@ std::vector<TileRange> drawn_cover_ranges(const Distribution& distribution, doub
 
 std::vector<TileRange> drawn_mse_ranges(const Distribution& distribution, const GridNeed& need,
                                         double count) {
-  constexpr std::size_t kDraws = 32;
+  constexpr std::size_t kDraws = 128;
   constexpr std::size_t kFew = 48;
   constexpr std::size_t kBins = 128;
-  Draws draws;
+  Draws draws(kDraws, numbers_of_tails(kFew));
   std::vector<TileRange> list;
   const double inside = count - 2 * static_cast<double>(kFew);
   std::vector<double> ends;

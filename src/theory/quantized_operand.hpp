@@ -11,6 +11,7 @@
 
 #include "zeropoint/theory/product_error.hpp"
 
+#include "theory/noise.hpp"
 #include "theory/step_function.hpp"
 #include "theory/tile_ranges.hpp"
 
@@ -65,18 +66,21 @@ inline std::vector<TileKind> tile_kinds(const Scheme& scheme, std::size_t rows, 
 // The distribution as points, for what only needs to be known roughly: its fourth moments.
 struct Points {
   std::vector<double> x, weight;  // weights add up to 1
+  std::vector<bool> is_usual;     // one measurement in a hundred holds rarer ones
   double mean = 0;
   double square_spread = 0;  // the relative standard deviation of squared distances from the mean
 
-  // Even in the logarithm of the odds, out to what one measurement in a hundred holds.
+  // Even in the logarithm of the odds, out to what one measurement in ten thousand holds.
   Points(const Distribution& distribution, double count) {
-    constexpr int kCount = 600;
-    const double reach = std::log(100 * count);
+    constexpr int kCount = 700;
+    const double reach = std::log(1e4 * count);
+    const double usual = std::log(100 * count);
     for (int i = 0; i < kCount; ++i) {
       const double odds = std::exp(reach * (2.0 * i / (kCount - 1) - 1));
       const double p = odds / (1 + odds);
       x.push_back(p < 0.5 ? distribution.quantile(p) : distribution.upper_quantile(1 / (1 + odds)));
       weight.push_back(p / (1 + odds));
+      is_usual.push_back(std::abs(std::log(odds)) <= usual);
     }
     const double sum = std::accumulate(weight.begin(), weight.end(), 0.0);
     for (double& w : weight) w /= sum;
@@ -85,7 +89,7 @@ struct Points {
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double square = (x[i] - mean) * (x[i] - mean);
       second += weight[i] * square;
-      fourth += weight[i] * square * square;
+      if (is_usual[i]) fourth += weight[i] * square * square;
     }
     if (second > 0) square_spread = std::sqrt(std::max(0.0, fourth / (second * second) - 1));
   }
@@ -101,6 +105,24 @@ inline void add_to(Features& sum, double weight, const Features& f) {
   for (std::size_t i = 0; i < f.size(); ++i) sum[i] += weight * f[i];
 }
 
+// Covariances of an entry's x², xe and e².
+using Covariance = std::array<std::array<double, 3>, 3>;
+constexpr std::array kSquares = {kXX, kXE, kEE};
+
+inline void add_to(Covariance& sum, double weight, const Covariance& c) {
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) sum[r][s] += weight * c[r][s];
+  }
+}
+
+inline Covariance products(const Features& f) {
+  Covariance c;
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) c[r][s] = f[kSquares[r]] * f[kSquares[s]];
+  }
+  return c;
+}
+
 // Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
 struct Pair {
   double dd, dy, yy;
@@ -110,6 +132,7 @@ struct Pair {
 // others of its tile an entry has in its row of A or column of B.
 struct Neighbours {
   Features pair{};
+  Covariance squares{};  // of x², xe and e² of one with those of the other
   double count = 0;
 };
 
@@ -203,19 +226,6 @@ class ProductError {
   Pair neighbours_{};
 };
 
-// A second and a third cumulant.
-struct Noise {
-  double variance = 0, third = 0;
-  void add(const Noise& other) {
-    variance += other.variance;
-    third += other.third;
-  }
-};
-
-// Covariances of an entry's x², xe and e².
-using Covariance = std::array<std::array<double, 3>, 3>;
-constexpr std::array kSquares = {kXX, kXE, kEE};
-
 // An operand under its scheme.
 class QuantizedOperand {
  public:
@@ -292,7 +302,7 @@ class QuantizedOperand {
     return g;
   }
 
-  // Cumulants of g times the measured mean features, beside what outcomes() holds; and the
+  // The noise of g times the measured mean features, beside what outcomes() holds; and the
   // covariance of an entry's squares.
   // `by_pair` is the gradient by neighbours' pair features, times their number.
   Noise noise(const Features& g, const Features& by_pair, const Points& points,
@@ -314,34 +324,46 @@ class QuantizedOperand {
         center += range.weight * value(i);
       }
       center /= usual;
-      Noise tile;
-      if (!has_one_tile_ && !follows_square()) {
-        for (std::size_t i = 0; i < part.means.size(); ++i) {
-          const auto& range = part.ranges.list[i];
-          if (!range.is_usual) continue;
-          const double off = n * (value(i) - center);
-          tile.variance += range.weight / usual * off * off;
-          tile.third += range.weight / usual * off * off * off;
+      const bool is_alike = has_one_tile_ || follows_square();
+      const auto off = [&](std::size_t i) {
+        return is_alike ? 0 : n / count_ * (value(i) - center);
+      };
+      Noise::Tiles tiles{part.kind.tiles, {}, {}};
+      // The values of a tile, given its range: at some of the ranges, for those of like width.
+      std::vector<std::size_t> order;
+      for (std::size_t i = 0; i < part.means.size(); ++i) {
+        if (part.ranges.list[i].is_usual) order.push_back(i);
+      }
+      const auto width = [&](std::size_t i) {
+        return double{part.ranges.list[i].range.max} - part.ranges.list[i].range.min;
+      };
+      std::ranges::stable_sort(order, {}, width);
+      constexpr std::size_t kSome = 32;
+      const std::size_t stride = (order.size() + kSome - 1) / kSome;
+      double variance = 0;
+      for (std::size_t first = 0; first < order.size(); first += stride) {
+        const std::size_t end = std::min(first + stride, order.size());
+        double weight = 0, mean_width = 0;
+        for (std::size_t j = first; j < end; ++j) {
+          const std::size_t i = order[j];
+          const double probability = part.ranges.list[i].weight / usual;
+          tiles.ranges.push_back({probability, off(i), tiles.within.size()});
+          weight += probability;
+          mean_width += probability * width(i);
+          variance += probability * off(i) * off(i);
         }
+        mean_width /= weight;
+        const auto middle = *std::ranges::min_element(
+            order.begin() + static_cast<std::ptrdiff_t>(first),
+            order.begin() + static_cast<std::ptrdiff_t>(end), {},
+            [&](std::size_t i) { return std::abs(width(i) - mean_width); });
+        auto within =
+            noise_within(part.ranges.list[middle], n, g, points, weight * share, covariance);
+        variance += weight * within.variance;
+        tiles.within.push_back(std::move(within.values));
       }
-      // The values of a tile, given its range: at some of the ranges.
-      constexpr std::size_t kSome = 24;
-      const std::size_t stride = std::max<std::size_t>(1, part.means.size() / kSome) | 1;
-      double some = 0;
-      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
-        if (part.ranges.list[i].is_usual) some += part.ranges.list[i].weight;
-      }
-      for (std::size_t i = stride / 2; i < part.means.size(); i += stride) {
-        const auto& range = part.ranges.list[i];
-        if (!range.is_usual) continue;
-        const double weight = range.weight / some;
-        const Noise within = noise_within(range, g, points, weight * share, covariance);
-        const double off = has_one_tile_ || follows_square() ? 0 : n * (value(i) - center);
-        tile.variance += weight * n * within.variance;
-        tile.third += weight * (n * within.third + 3 * off * n * within.variance);
-      }
-      noise.variance += part.kind.tiles * tile.variance / (count_ * count_);
-      noise.third += part.kind.tiles * tile.third / (count_ * count_ * count_);
+      noise.variance += part.kind.tiles * variance;
+      noise.tiles.push_back(std::move(tiles));
     }
     return noise;
   }
@@ -362,22 +384,29 @@ class QuantizedOperand {
       part.pairs.clear();
       part.mean = {};
       Features pair{};
+      Covariance squares{};
       for (const auto& range : part.ranges.list) {
-        const auto [mean, of_pair] = mean_features(range, part.kind.count);
+        const auto [mean, of_pair, of_squares] = mean_features(range, part.kind.count);
         part.means.push_back(mean);
         part.pairs.push_back(of_pair);
         add_to(part.mean, range.weight, mean);
         add_to(pair, range.weight, of_pair);
+        add_to(squares, range.weight, of_squares);
       }
+      add_to(squares, -1, products(part.mean));
       if (part.ranges.square_step > 0) add_own_square(part, points);
       const double share = part.kind.tiles * part.kind.count / count_;
       add_to(mean_, share, part.mean);
       add_to(neighbours_.pair, share * (part.kind.along - 1), pair);
+      add_to(neighbours_.squares, share * (part.kind.along - 1), squares);
       neighbours_.count += share * (part.kind.along - 1);
     }
     if (has_one_tile_) neighbours_ = {};  // outcome by outcome, they have nothing in common
     if (neighbours_.count > 0) {
       for (double& f : neighbours_.pair) f /= neighbours_.count;
+      for (auto& row : neighbours_.squares) {
+        for (double& f : row) f /= neighbours_.count;
+      }
     }
   }
 
@@ -408,14 +437,17 @@ class QuantizedOperand {
   // Of an entry of a tile of `count` with that range, and of two different ones.
   struct Means {
     Features one{}, pair{};
+    Covariance squares{};  // of two different ones, as products
   };
   Means mean_features(const TileRange& range, double count) const {
     const StepFunction q = step(range);
     Means means;
     Features own{};  // what an entry's mean has to do with itself
+    Covariance own_squares{};
     const auto add = [&](double share, const Features& f) {
       add_to(means.one, share, f);
       add_to(own, share, squares_of_means(f));
+      add_to(own_squares, share, products(f));
     };
     const auto add_part = [&](double share, double from, double to) {
       if (!(share > 0)) return;
@@ -447,46 +479,50 @@ class QuantizedOperand {
       auto& pair = means.pair;
       for (const auto i : kSquares) pair[i] = (count * all[i] - own[i]) / (count - 1);
       pair[kEE] += q.factor() * (pair[kXX] + 2 * pair[kXE] + pair[kEE]);
+      add_to(means.squares, count / (count - 1), products(means.one));
+      add_to(means.squares, -1 / (count - 1), own_squares);
     }
     return means;
   }
 
-  static Noise noise_of_extreme(const TileRange::Extreme& extreme, const Features& g,
-                                double share) {
-    const auto value = [&](const Features& f) {
-      return g[kE] * f[kE] + g[kXE] * f[kXE] + g[kEE] * f[kEE];
-    };
-    const double mean = value(extreme.mean);
-    Noise noise;
-    for (const auto& [probability, f] : extreme.values) {
-      const double off = value(f) - mean;
-      noise.variance += share * probability * off * off;
-      noise.third += share * probability * off * off * off;
-    }
-    return noise;
-  }
+  // Of a tile of n values.
+  struct Within {
+    double variance = 0;
+    std::vector<Noise::Values> values;
 
-  // Per value of the tile. Adds to the covariance of the squares of all values.
-  Noise noise_within(const TileRange& range, const Features& g, const Points& points, double weight,
-                     Covariance& covariance) const {
+    void add(double count, std::vector<std::pair<double, double>> numbers) {
+      double mean = 0, square = 0;
+      for (const auto& [p, v] : numbers) mean += p * v;
+      for (auto& [p, v] : numbers) {
+        v -= mean;
+        square += p * v * v;
+      }
+      variance += count * square;
+      values.push_back({count, std::move(numbers)});
+    }
+  };
+
+  // Adds to the covariance of the squares of all values.
+  Within noise_within(const TileRange& range, double n, const Features& g, const Points& points,
+                      double weight, Covariance& covariance) const {
     const StepFunction q = step(range);
-    Noise noise;
+    Within within;
     const auto add_part = [&](double share, double from, double to) {
       if (!(share > 0)) return;
-      double mass = 0, first = 0, second = 0, third = 0;
+      std::vector<std::pair<double, double>> numbers;
+      double mass = 0, usual = 0;
       std::array<double, 3> mean{};
       Covariance square{};
       for (std::size_t i = 0; i < points.x.size(); ++i) {
         const double x = points.x[i];
         if (x < from || x > to) continue;
         mass += points.weight[i];
+        if (points.is_usual[i]) usual += points.weight[i];
         q.for_each_error(x, [&](double part, double e) {
           const double p = part * points.weight[i];
           const Features f = {x, e, x * x, x * e, e * e};
-          const double v = dot(g, f);
-          first += p * v;
-          second += p * v * v;
-          third += p * v * v * v;
+          numbers.emplace_back(p, dot(g, f) / count_);
+          if (!points.is_usual[i]) return;
           for (std::size_t r = 0; r < 3; ++r) {
             mean[r] += p * f[kSquares[r]];
             for (std::size_t s = 0; s < 3; ++s) square[r][s] += p * f[kSquares[r]] * f[kSquares[s]];
@@ -494,23 +530,28 @@ class QuantizedOperand {
         });
       }
       if (!(mass > 0)) return;
-      first /= mass;
-      second /= mass;
-      third /= mass;
-      noise.variance += share * std::max(0.0, second - first * first);
-      noise.third += share * (third - 3 * first * second + 2 * first * first * first);
+      for (auto& number : numbers) number.first /= mass;
+      within.add(n * share, std::move(numbers));
+      if (!(usual > 0)) return;
       for (std::size_t r = 0; r < 3; ++r) {
         for (std::size_t s = 0; s < 3; ++s) {
           covariance[r][s] +=
-              weight * share * (square[r][s] / mass - mean[r] * mean[s] / (mass * mass));
+              weight * share * (square[r][s] / usual - mean[r] * mean[s] / (usual * usual));
         }
       }
     };
     add_part(range.below, -kInfinity, range.lo);
     add_part(range.middle, range.lo, range.hi);
     add_part(range.above, range.hi, kInfinity);
-    if (range.extreme) noise.add(noise_of_extreme(*range.extreme, g, range.at_lo + range.at_hi));
-    return noise;
+    if (range.extreme) {
+      std::vector<std::pair<double, double>> numbers;
+      for (const auto& [probability, f] : range.extreme->values) {
+        numbers.emplace_back(probability,
+                             (g[kE] * f[kE] + g[kXE] * f[kXE] + g[kEE] * f[kEE]) / count_);
+      }
+      within.add(n * (range.at_lo + range.at_hi), std::move(numbers));
+    }
+    return within;
   }
 
   const PartialMoments& moments_;

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/math/distributions/gamma.hpp>
 #include <fmt/format.h>
 
 #include "zeropoint/theory/product_error.hpp"
@@ -24,6 +23,20 @@ namespace {
 // tr(QSQS) with Q = diag(1, −h).
 double trace(const Pair& s, double h) {
   return s.dd * s.dd - 2 * h * s.dy * s.dy + h * h * s.yy * s.yy;
+}
+
+// A bilinear form of A's and B's squares, and what two of it have in common.
+using Form = std::array<std::array<double, 3>, 3>;
+double product_of(const Form& form, const Covariance& a, const Covariance& b) {
+  double sum = 0;
+  for (std::size_t r = 0; r < 3; ++r) {
+    for (std::size_t s = 0; s < 3; ++s) {
+      for (std::size_t t = 0; t < 3; ++t) {
+        for (std::size_t u = 0; u < 3; ++u) sum += form[r][t] * form[s][u] * a[r][s] * b[t][u];
+      }
+    }
+  }
+  return sum;
 }
 
 // The variance of the ratio that remains when all of A's and B's mean features are as expected:
@@ -94,22 +107,28 @@ double variance_of_interaction(const ProductError& error, const Features& a, con
     return 2 * k * others.count * (a11 * a11 + 2 * a12 * a21 + a22 * a22);
   };
   variance += of_pairs(a, b, near_b) / m + of_pairs(b, a, near_a) / n;
-  // Squares that meet squares: heavy tails.
-  constexpr std::array<std::array<double, 3>, 3> kForm = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
-  const auto form = [&](std::size_t r, std::size_t s) {
-    return r == 0 && s == 0 ? -h : kForm[r][s];
+  // E[d²], E[dy] and E[y²] of two entries by their x², xe and e².
+  constexpr Form kOfD = {{{0, 0, 1}, {0, 2, 2}, {1, 2, 1}}};
+  constexpr Form kOfDY = {{{0, -1, 0}, {-1, -1, 0}, {0, 0, 0}}};
+  constexpr Form kOfY = {{{1, 0, 0}, {0, 0, 0}, {0, 0, 0}}};
+  Form of_difference = kOfD;
+  of_difference[0][0] -= h;
+  // Squares that meet squares: heavy tails; and those of neighbours, which share a scale.
+  const double both = std::min(near_a.count, near_b.count);
+  variance += k *
+              (product_of(of_difference, of_a, of_b) +
+               both * product_of(of_difference, near_a.squares, near_b.squares)) /
+              (m * n);
+  // Rows and columns, or tiles in them, with larger errors have a larger part in how entries stray.
+  const auto trace_of = [&](const Covariance& x, const Covariance& others) {
+    return product_of(kOfD, x, others) - 2 * h * product_of(kOfDY, x, others) +
+           h * h * product_of(kOfY, x, others);
   };
-  double diagonal = 0;
-  for (std::size_t r = 0; r < 3; ++r) {
-    for (std::size_t s = 0; s < 3; ++s) {
-      for (std::size_t t = 0; t < 3; ++t) {
-        for (std::size_t u = 0; u < 3; ++u) {
-          diagonal += form(r, t) * form(s, u) * of_a[r][s] * of_b[t][u];
-        }
-      }
-    }
-  }
-  variance += k * diagonal / (m * n);
+  variance += 2 * k *
+              (near_a.count * trace_of(near_a.squares, products(b)) +
+               near_b.count * trace_of(products(a), near_b.squares) +
+               both * trace_of(near_a.squares, near_b.squares)) /
+              (m * n);
   const double whole = k * ratio.denominator;
   return std::max(0.0, variance) / (whole * whole);
 }
@@ -142,30 +161,6 @@ std::vector<double> even_quantiles(std::vector<std::pair<double, double>> weight
   return quantiles;
 }
 
-// The same of a distribution with mean 0 and those cumulants, nowhere below `least`: Pearson's
-// third kind, which a sum of a few squares of normal numbers has exactly.
-std::vector<double> even_quantiles(const Noise& noise, double least, std::size_t count) {
-  std::vector<double> quantiles;
-  const double deviation = std::sqrt(noise.variance);
-  double skewness = deviation > 0 ? noise.third / (noise.variance * deviation) : 0;
-  // Its lower end is at −2·deviation/skewness; only four deviations away does it matter.
-  if (4 * deviation > -least) skewness = std::max(skewness, 2 * deviation / -least);
-  const auto& normal = distribution("normal");
-  constexpr double kNoSkew = 0.02;
-  const double shape = 4 / std::max(skewness * skewness, kNoSkew * kNoSkew);
-  const boost::math::gamma_distribution<> gamma(shape);
-  for (std::size_t i = 0; i < count; ++i) {
-    const double p = (static_cast<double>(i) + 0.5) / static_cast<double>(count);
-    if (std::abs(skewness) < kNoSkew) {
-      quantiles.push_back(deviation * normal.quantile(p));
-    } else {
-      const double g = boost::math::quantile(gamma, skewness > 0 ? p : 1 - p);
-      quantiles.push_back(std::copysign(deviation, skewness) * (g - shape) / std::sqrt(shape));
-    }
-  }
-  return quantiles;
-}
-
 double nth(std::vector<double>& values, double p) {
   const double rank = p * static_cast<double>(values.size()) - 0.5;
   const auto low = static_cast<std::ptrdiff_t>(std::floor(rank));
@@ -190,7 +185,6 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
     return prediction;
   }
 
-  // E√R² over both ranges, to second order in what else varies.
   std::vector<std::pair<double, double>> of_a, of_b;
   for (const auto& x : outcomes_a) {
     of_a.emplace_back(error.ratio(x.mean, b).value() - expected, x.probability);
@@ -198,12 +192,15 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
   for (const auto& y : outcomes_b) {
     of_b.emplace_back(error.ratio(a, y.mean).value() - expected, y.probability);
   }
+  // The mean of √(1 + what strays).
+  const auto noises = even_quantiles(noise, expected, 256);
+  double shrinks = 0;
+  for (const double y : noises) shrinks += expected > 0 ? root(1 + y / expected) : 1;
+  shrinks /= static_cast<double>(noises.size());
   double total = 0;
   for (const auto& [off_a, weight_a] : of_a) {
     for (const auto& [off_b, weight_b] : of_b) {
-      const double square = std::max(0.0, expected + off_a + off_b);
-      const double spread = square > 0 ? noise.variance / (8 * square * square) : 0;
-      prediction.expected += weight_a * weight_b * std::sqrt(square) * std::max(0.0, 1 - spread);
+      prediction.expected += weight_a * weight_b * root(expected + off_a + off_b) * shrinks;
       total += weight_a * weight_b;
     }
   }
@@ -217,11 +214,12 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
     for (const double y : quantiles_b) both.emplace_back(x + y, 1);
   }
   const auto ranges = even_quantiles(both, both.size() == 1 ? 1 : 2 * kFew);
-  const auto noises =
-      even_quantiles(noise, -std::max(expected + ranges.front(), 0.01 * expected), 2 * kFew);
   std::vector<double> all;
   for (const double x : ranges) {
-    for (const double y : noises) all.push_back(expected + x + y);
+    // What strays is a part of the error.
+    for (const double y : noises) {
+      all.push_back(expected > 0 ? (expected + x) * (1 + y / expected) : x + y);
+    }
   }
   prediction.low = root(nth(all, 0.025));
   prediction.high = root(nth(all, 0.975));
@@ -330,8 +328,9 @@ ErrorPrediction predict_product(const Distribution& distribution, const SchemePa
   const auto& near_b = operand_b.neighbours();
   Noise noise = operand_a.noise(by_a, error.gradient_by_pair(near_a, near_b, a, b), points, of_a);
   noise.add(operand_b.noise(by_b, error.gradient_by_pair(near_b, near_a, b, a), points, of_b));
-  noise.variance += variance_of_interaction(error, a, b, operand_a.neighbours(),
-                                            operand_b.neighbours(), of_a, of_b, rows, columns);
+  noise.rest = variance_of_interaction(error, a, b, operand_a.neighbours(), operand_b.neighbours(),
+                                       of_a, of_b, rows, columns);
+  noise.variance += noise.rest;
   return combine(error, &operand_a, &operand_b, a, b, noise);
 }
 

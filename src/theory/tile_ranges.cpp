@@ -24,8 +24,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // 1 − exp(−exp(−12.75)) = 3e-6.
 constexpr double kMostExtreme = 12.75;
 
-// Of a rank that is the last of its kind, 99 of 100 measurements hold none above this.
-double usual_extreme(double tiles) { return std::log(100 * tiles); }
+// Of a rank that is the last of its kind, 9,999 of 10,000 measurements hold none above this.
+double usual_extreme(double tiles) { return std::log(1e4 * tiles); }
 
 // So many values beyond a range are as good as their expectation.
 constexpr double kFewClipped = 32;
@@ -86,27 +86,39 @@ class Magnitudes {
     const double above = tail >= 1 ? 0 : std::exp(count_ * std::log1p(-tail));
     if (above - below < 1e-9) return above;
     using Rule = boost::math::quadrature::gauss<double, 10>;
-    // The other values' errors are smooth in the largest one, but its own is a saw.
-    const auto extreme = errors_of_extreme(from, to);
-    for (std::size_t i = 0; i < Rule::abscissa().size(); ++i) {
-      for (const double side : {-1.0, 1.0}) {
-        const double part = (1 + side * Rule::abscissa()[i]) / 2;
-        const double u = below + part * (above - below);
-        const double weight = Rule::weights()[i] / 2 * (above - below);
-        if (weight < 1e-9) continue;
+    // The other values' errors are smooth in the largest one, but its own is a saw: of it each node
+    // has all the values that its weight stands for, as both grow together where values are clipped.
+    const auto magnitudes = magnitudes_between(from, to);
+    const std::size_t half = Rule::abscissa().size();
+    double before = 0;
+    for (std::size_t i = 0; i < 2 * half; ++i) {
+      const std::size_t node = i < half ? half - 1 - i : i - half;
+      const double part = (1 + (i < half ? -1 : 1) * Rule::abscissa()[node]) / 2;
+      const double u = below + part * (above - below);
+      const double share = Rule::weights()[node] / 2;
+      const double weight = share * (above - below);
+      const double end = before + share;
+      if (weight >= 1e-9) {
         add(weight, -std::expm1(std::log(u) / count_), -std::log(-std::log(u)) <= usual_, from, to);
-        list_.back().extreme = extreme;
+        if (!magnitudes.empty()) {
+          list_.back().extreme = errors_of_extreme(magnitudes, before, end);
+        }
       }
+      before = end;
     }
     return above;
   }
 
-  // Of the largest magnitude's own value, where it lies between two that mean one scale.
-  std::shared_ptr<const TileRange::Extreme> errors_of_extreme(double from, double to) const {
+  // Magnitudes that mean one scale, ascending, with their probabilities as the largest of all.
+  struct Magnitude {
+    double probability;
+    Features features;
+  };
+  std::vector<Magnitude> magnitudes_between(double from, double to) const {
     constexpr int kSteps = 128;
     const double middle = (from + to) / 2;
     const StepFunction q = step_function(scheme_, as_range(-middle, middle));
-    auto extreme = std::make_shared<TileRange::Extreme>();
+    std::vector<Magnitude> list;
     double mass = 0;
     double above_before = cdf(from);
     double below_before = cdf(-from);
@@ -119,13 +131,30 @@ class Magnitudes {
       const double others = std::exp((count_ - 1) * std::log1p(-std::min(tail_of(m), 1 - 1e-12)));
       const auto add_value = [&](double probability, double x) {
         if (!(probability > 0)) return;
-        extreme->values.emplace_back(probability, q.at(x));
+        list.push_back({probability, q.at(x)});
         mass += probability;
       };
       add_value(others * (above - above_before), m);
       add_value(others * (below_before - below), -m);
       above_before = above;
       below_before = below;
+    }
+    for (auto& magnitude : list) magnitude.probability /= mass;
+    return list;
+  }
+
+  // Of those between two probabilities.
+  static std::shared_ptr<const TileRange::Extreme> errors_of_extreme(
+      const std::vector<Magnitude>& magnitudes, double from, double to) {
+    auto extreme = std::make_shared<TileRange::Extreme>();
+    double below = 0;
+    double mass = 0;
+    for (const auto& [probability, features] : magnitudes) {
+      const double part = std::min(below + probability, to) - std::max(below, from);
+      below += probability;
+      if (!(part > 0)) continue;
+      extreme->values.emplace_back(part, features);
+      mass += part;
     }
     for (auto& [probability, features] : extreme->values) {
       probability /= mass;
