@@ -61,12 +61,12 @@ struct Blocks {
   std::size_t values, bytes;  // of one
   std::size_t scale_at;       // of the scale that multiplies all codes
   std::size_t scale_bytes;
-  std::uint32_t one;  // that scale, were it 1
+  std::uint32_t one;  // that scale, were it 1; 0 if no scale is dead that is 0: E8M0 has none, and
+                      // trellis codes have no code of 0
   std::function<void(const std::uint8_t* blocks, std::size_t count, float* x)> decode;
 };
 
-constexpr std::uint32_t kOneFp16 = 0x3c00, kOneBf16 = 0x3f80, kOneE4m3 = 0x38, kOneE8m0 = 0x7f,
-                        kOneFp32 = 0x3f800000;
+constexpr std::uint32_t kOneFp16 = 0x3c00, kOneE4m3 = 0x38, kOneFp32 = 0x3f800000;
 
 Blocks ggml_blocks(const TensorType& type) {
   Blocks blocks{type.block, type.bytes, 0, 2, kOneFp16, type.decode};
@@ -90,15 +90,16 @@ Blocks own_blocks(const BlockFormat& format, float tensor_scale) {
                 [&format, tensor_scale](const std::uint8_t* from, std::size_t count, float* x) {
                   format.decode(from, count, tensor_scale, x);
                 }};
-  if (format.scale_bytes == 1) {
-    blocks.one = format.has_tensor_scale ? kOneE4m3 : kOneE8m0;
-  } else {
-    blocks.one = format.is_joint ? kOneBf16 : kOneFp16;
+  if (format.scale_bytes != 1) {
+    blocks.one = format.is_joint ? 0 : kOneFp16;
+  } else if (format.has_tensor_scale) {
+    blocks.one = kOneE4m3;
   }
   return blocks;
 }
 
-// A scale of 0 is dead only where it takes numbers away: quantizers store 0 for blocks of zeros.
+// A scale of 0 is dead only where it takes numbers away: quantizers store 0 for blocks of zeros. A
+// block of bytes that are all 0 is one, too, whatever its codes would stand for (Q3_K, Q6_K).
 bool loses_codes(const Blocks& how, const std::uint8_t* block, std::span<const float> values) {
   const std::uint8_t* const scale = block + how.scale_at;
   std::array<std::uint8_t, 512> bytes;
@@ -106,7 +107,10 @@ bool loses_codes(const Blocks& how, const std::uint8_t* block, std::span<const f
   std::uint32_t bits = 0;
   std::memcpy(&bits, scale, how.scale_bytes);
   const std::uint32_t sign = std::uint32_t{1} << (8 * how.scale_bytes - 1);
-  if (how.one == kOneE8m0 || (bits & ~sign) != 0) return false;
+  if (how.one == 0 || (bits & ~sign) != 0) return false;
+  if (std::all_of(block, block + how.bytes, [](std::uint8_t byte) { return byte == 0; })) {
+    return false;
+  }
   std::memcpy(bytes.data(), block, how.bytes);
   std::memcpy(bytes.data() + how.scale_at, &how.one, how.scale_bytes);
   how.decode(bytes.data(), how.values, x.data());
