@@ -58,5 +58,6 @@
 #include "zeropoint/transforms/smoothing.hpp"
 #include "zeropoint/transforms/transform.hpp"
 #include "zeropoint/weights/analyze.hpp"
+#include "zeropoint/weights/compare.hpp"
 #include "zeropoint/weights/quantize_file.hpp"
 #include "zeropoint/weights/weights.hpp"

@@ -549,8 +549,11 @@ std::size_t CodebookEncoder::operator()(const float* x, std::size_t count, float
 
 CodebookDecoder::CodebookDecoder(const std::vector<float>& levels, float scale)
     : size_(levels.size()) {
-  std::ranges::fill(levels_, levels.back() * scale);
-  std::ranges::transform(levels, levels_, [&](float level) { return level * scale; });
+  // Within float32, as levels by themselves are.
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  const auto scaled = [&](float level) { return std::clamp(level * scale, -kLargest, kLargest); };
+  std::ranges::fill(levels_, scaled(levels.back()));
+  std::ranges::transform(levels, levels_, scaled);
   choose_vector_target();
   kernel_ = HWY_DYNAMIC_DISPATCH(DecodeAll);
 }

@@ -38,7 +38,7 @@ class FloatDecoder {
   const FloatFormat* format_;
   DecodeConstants constants_;
   void (*kernel_)(const DecodeConstants&, const Code*, std::size_t, float*) = nullptr;
-  std::vector<float> numbers_;  ///< of all codes, where there is no kernel and they are few
+  std::vector<double> numbers_;  ///< of all codes, where there is no kernel and they are few
 };
 
 }  // namespace zeropoint

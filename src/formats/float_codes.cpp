@@ -377,14 +377,20 @@ std::size_t encode_one_by_one(const FloatFormat& format, const float* x, std::si
   return clipped;
 }
 
+// A finite number that float32 does not hold is its largest.
+float within_float32(double value) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::isfinite(value) ? std::clamp(value, -kLargest, kLargest) : value);
+}
+
 }  // namespace
 
 template <class Code>
 FloatEncoder<Code>::FloatEncoder(const FloatFormat& format, const FloatEncoding& how)
     : format_(&format), how_(how) {
-  if (!std::isnormal(how.scale)) {
-    throw InputError(
-        fmt::format("{}: expected a normal number as scale, found {}", format.name, how.scale));
+  if (!std::isnormal(how.scale) || how.scale < 0) {
+    throw InputError(fmt::format("{}: expected a positive normal number as scale, found {}",
+                                 format.name, how.scale));
   }
   if (!has_vector_encoding(format) || how.rounding != Rounding::half_even) return;
   constants_ = encode_constants(format, how);
@@ -410,7 +416,7 @@ FloatDecoder<Code>::FloatDecoder(const FloatFormat& format) : format_(&format) {
     kernel_ = decode_kernel<Code>();
   } else if (format.bits() <= 8) {
     for (std::uint32_t code = 0; code >> format.bits() == 0; ++code) {
-      numbers_.push_back(static_cast<float>(decode(format, code).value));
+      numbers_.push_back(decode(format, code).value);
     }
   }
 }
@@ -418,15 +424,20 @@ FloatDecoder<Code>::FloatDecoder(const FloatFormat& format) : format_(&format) {
 template <class Code>
 void FloatDecoder<Code>::operator()(const Code* codes, std::size_t count, float scale,
                                     float* x) const {
-  if (kernel_ != nullptr) {
-    DecodeConstants scaled = constants_;
-    scaled.scale = scale;
-    return kernel_(scaled, codes, count, x);
+  if (kernel_ == nullptr) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const double number =
+          numbers_.empty() ? decode(*format_, codes[i]).value : numbers_[codes[i]];
+      x[i] = within_float32(number * scale);
+    }
+    return;
   }
+  DecodeConstants scaled = constants_;
+  scaled.scale = scale;
+  kernel_(scaled, codes, count, x);
+  if (largest(*format_) * scale <= double{std::numeric_limits<float>::max()}) return;
   for (std::size_t i = 0; i < count; ++i) {
-    x[i] = (numbers_.empty() ? static_cast<float>(decode(*format_, codes[i]).value)
-                             : numbers_[codes[i]]) *
-           scale;
+    if (std::isinf(x[i])) x[i] = within_float32(decode(*format_, codes[i]).value * scale);
   }
 }
 

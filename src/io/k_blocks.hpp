@@ -13,5 +13,7 @@ void decode_q4_k(const std::uint8_t* blocks, std::size_t count, float* x);
 void decode_q5_k(const std::uint8_t* blocks, std::size_t count, float* x);
 void decode_q6_k(const std::uint8_t* blocks, std::size_t count, float* x);
 void decode_q8_k(const std::uint8_t* blocks, std::size_t count, float* x);
+/// OCP's elements and scales in ggml's order: value j low in byte j, value j + 16 high.
+void decode_mxfp4(const std::uint8_t* blocks, std::size_t count, float* x);
 
 }  // namespace zeropoint

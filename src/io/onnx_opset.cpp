@@ -1,8 +1,10 @@
 #include "io/onnx_opset.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -23,9 +25,13 @@ constexpr int kNewest = 25;
 
 bool is_own(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 
+using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+using Opsets = google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>;
+
 struct Known {
   std::int32_t data_type = 0;
   int rank = -1;
+  std::vector<float> few;  // numbers, where they are constant float32
 };
 
 // One node on its way to a later operator set.
@@ -117,6 +123,15 @@ class Rewrite {
     const auto row = known_.find(name);
     return row == known_.end() ? -1 : row->second.rank;
   }
+  std::span<const float> numbers(const std::string& name) const {
+    for (const auto& made : before) {
+      if (made.output(0) != name) continue;
+      const auto& values = made.attribute(0).t().float_data();
+      return {values.data(), static_cast<std::size_t>(values.size())};
+    }
+    const auto row = known_.find(name);
+    return row == known_.end() ? std::span<const float>() : row->second.few;
+  }
   std::string fresh(const char* what) {
     return names_.fresh(
         fmt::format("{}_{}", node.name().empty() ? node.output(0) : node.name(), what));
@@ -180,12 +195,9 @@ void resize_11(Rewrite& r) {
   const onnx::AttributeProto* const mode = r.find("mode");
   const bool is_nearest = mode == nullptr || mode->s() == "nearest";
   const std::string scales = r.node.input_size() > 1 ? r.node.input(1) : std::string();
-  bool is_larger = false;
-  for (const auto& made : r.before) {
-    if (made.output(0) != scales) continue;
-    const auto& values = made.attribute(0).t().float_data();
-    is_larger = std::ranges::all_of(values, [](float scale) { return scale >= 1; });
-  }
+  const auto values = r.numbers(scales);
+  const bool is_larger =
+      !values.empty() && std::ranges::all_of(values, [](float scale) { return scale >= 1; });
   if (is_nearest && !is_larger) {
     r.reason =
         "the nearest of a smaller size was another, and its scales are not known to be 1 or more";
@@ -203,10 +215,14 @@ void clip_11(Rewrite& r) {
 }
 
 void dropout_10(Rewrite& r) {
-  if (r.node.output_size() > 1 && !r.node.output(1).empty()) r.reason = "its mask had another type";
+  if (r.node.output_size() > 1 && !r.node.output(1).empty()) r.reason = "its mask was another";
 }
 
-void dropout_12(Rewrite& r) { r.take("ratio"); }  // without training, nothing is dropped
+// Without training nothing is dropped; of what the mask is then, older sets say nothing.
+void dropout_12(Rewrite& r) {
+  dropout_10(r);
+  r.take("ratio");
+}
 
 void slice_10(Rewrite& r) {
   const bool whole = r.integers_from("starts", 1) && r.integers_from("ends", 2);
@@ -334,10 +350,22 @@ constexpr std::pair<int, int> kIrVersions[] = {{8, 3},   {9, 4},   {10, 5}, {11,
                                                {14, 7},  {18, 8},  {20, 9}, {22, 10},
                                                {23, 11}, {24, 12}, {25, 13}};
 
+// The numbers of a Constant or of a body's initializer.
+std::vector<float> few_of(const onnx::TensorProto& tensor) {
+  if (tensor.data_type() != onnx::TensorProto::FLOAT) return {};
+  const std::string& raw = tensor.raw_data();
+  std::vector<float> values(raw.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
+  values.insert(values.end(), tensor.float_data().begin(), tensor.float_data().end());
+  return values.size() <= kFewNumbers ? values : std::vector<float>();
+}
+
 void note(std::map<std::string, Known>& known, const onnx::ValueInfoProto& value) {
   if (!value.type().has_tensor_type()) return;
   const auto& type = value.type().tensor_type();
-  known[value.name()] = {type.elem_type(), type.has_shape() ? type.shape().dim_size() : -1};
+  Known& row = known[value.name()];  // of an initializer that is an input as well, the rest stays
+  row.data_type = type.elem_type();
+  if (type.has_shape()) row.rank = type.shape().dim_size();
 }
 
 // Whether any tensor of another floating type is mentioned: where types of data are not, they are
@@ -361,6 +389,74 @@ bool mentions_others(onnx::GraphProto& graph, const std::map<std::string, Known>
   return found;
 }
 
+// Of ONNX's own domain; 0 if none is imported.
+std::int64_t opset_of(const Opsets& opsets) {
+  std::int64_t found = 0;
+  for (const auto& row : opsets) {
+    if (is_own(row.domain())) found = std::max(found, row.version());
+  }
+  return found;
+}
+
+void set_opset(Opsets& opsets, int opset) {
+  bool is_set = false;
+  for (auto& row : opsets) {
+    if (!is_own(row.domain())) continue;
+    row.set_version(opset);
+    is_set = true;
+  }
+  if (is_set) return;
+  auto& row = *opsets.Add();
+  row.set_domain("");
+  row.set_version(opset);
+}
+
+struct Raising {
+  const std::string& path;
+  std::int64_t from;
+  int opset;
+  const std::map<std::string, Known>& known;
+  bool only_float32;
+  OnnxNames& names;
+
+  [[noreturn]] void refuse(const onnx::NodeProto& node, std::string_view reason) const {
+    const bool is_named = !node.name().empty() || node.output_size() == 0;
+    throw InputError(fmt::format("{}: node '{}' ({}) of opset {} cannot be raised to {}: {}",
+                                 printable(path),
+                                 printable(is_named ? node.name() : node.output(0)),
+                                 printable(node.op_type()), from, opset, reason));
+  }
+
+  void nodes(Nodes& all) const {
+    Nodes old;
+    old.Swap(&all);
+    for (auto& node : old) {
+      std::vector<onnx::NodeProto> before, after;
+      // Constants and the like did not change; nodes without results mean nothing.
+      if (is_own(node.domain())) {
+        if (from < kOldest) refuse(node, fmt::format("only from opset {} on", kOldest));
+        if (node.output_size() != 0 && node.input_size() != 0) {
+          Rewrite rewrite(node, opset, known, only_float32, names);
+          for (const auto& change : kChanges) {
+            const bool is_due = change.opset > from && change.opset <= opset;
+            if (!is_due || change.type != node.op_type()) continue;
+            for (const auto& row : node.attribute()) {
+              if (!row.ref_attr_name().empty()) refuse(node, "an attribute is its function's");
+            }
+            change.rewrite(rewrite);
+            if (!rewrite.reason.empty()) refuse(node, rewrite.reason);
+          }
+          before = std::move(rewrite.before);
+          after = std::move(rewrite.after);
+        }
+      }
+      for (auto& row : before) all.Add()->Swap(&row);
+      all.Add()->Swap(&node);
+      for (auto& row : after) all.Add()->Swap(&row);
+    }
+  }
+};
+
 }  // namespace
 
 std::int64_t ir_version_of_opset(int opset) {
@@ -370,26 +466,29 @@ std::int64_t ir_version_of_opset(int opset) {
   return std::end(kIrVersions)[-1].second;
 }
 
-std::int64_t opset_of(const onnx::ModelProto& model) {
-  std::int64_t found = 0;
-  for (const auto& row : model.opset_import()) {
-    if (is_own(row.domain())) found = std::max(found, row.version());
-  }
-  return found;
-}
-
 OnnxNames::OnnxNames(onnx::ModelProto& model, const std::vector<OnnxValue>& initializers) {
   for (const auto& row : initializers) names_.insert(row.name);
   for_each_graph(*model.mutable_graph(), [this](onnx::GraphProto& inner) {
     for (const auto& row : inner.input()) names_.insert(row.name());
     for (const auto& row : inner.output()) names_.insert(row.name());
     for (const auto& row : inner.initializer()) names_.insert(row.name());
-    for (const auto& node : inner.node()) {
-      names_.insert(node.name());
-      names_.insert(node.input().begin(), node.input().end());
-      names_.insert(node.output().begin(), node.output().end());
-    }
+    for (const auto& row : inner.sparse_initializer()) names_.insert(row.values().name());
+    take(inner.node());
   });
+  for (auto& function : *model.mutable_functions()) {
+    names_.insert(function.input().begin(), function.input().end());
+    take(function.node());
+    for_each_body(*function.mutable_node(),
+                  [this](onnx::GraphProto& inner) { take(inner.node()); });
+  }
+}
+
+void OnnxNames::take(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes) {
+  for (const auto& node : nodes) {
+    names_.insert(node.name());
+    names_.insert(node.input().begin(), node.input().end());
+    names_.insert(node.output().begin(), node.output().end());
+  }
 }
 
 std::string OnnxNames::fresh(const std::string& wish) {
@@ -398,9 +497,8 @@ std::string OnnxNames::fresh(const std::string& wish) {
   return name;
 }
 
-void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::GraphProto&)>& each) {
-  each(graph);
-  for (auto& node : *graph.mutable_node()) {
+void for_each_body(Nodes& nodes, const std::function<void(onnx::GraphProto&)>& each) {
+  for (auto& node : nodes) {
     for (auto& row : *node.mutable_attribute()) {
       if (row.has_g()) for_each_graph(*row.mutable_g(), each);
       for (auto& inner : *row.mutable_graphs()) for_each_graph(inner, each);
@@ -408,70 +506,52 @@ void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::Grap
   }
 }
 
+void for_each_graph(onnx::GraphProto& graph, const std::function<void(onnx::GraphProto&)>& each) {
+  each(graph);
+  for_each_body(*graph.mutable_node(), each);
+}
+
 void raise_opset(onnx::ModelProto& model, int opset, const std::vector<OnnxValue>& initializers,
                  OnnxNames& names, const std::string& path) {
-  const std::int64_t from = opset_of(model);
-  if (from >= opset) return;
+  if (opset_of(model.opset_import()) >= opset) return;
   if (opset > kNewest) {
     throw InputError(fmt::format("{}: expected an operator set of at most {}, found {}",
                                  printable(path), kNewest, opset));
   }
-  const auto refuse = [&](const onnx::NodeProto& node, std::string_view reason) {
-    throw InputError(fmt::format(
-        "{}: node '{}' ({}) of opset {} cannot be raised to {}: {}", printable(path),
-        printable(node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name()),
-        printable(node.op_type()), from, opset, reason));
-  };
-  if (from != 0 && (model.functions_size() > 0 || model.training_info_size() > 0)) {
-    refuse_file(path, fmt::format("a model of opset {} that can be raised to {}", from, opset),
-                "one with functions or training of its own");
+  if (model.training_info_size() > 0) {
+    refuse_file(path, "a model whose operators can be raised", "one with training of its own");
   }
   std::map<std::string, Known> known;
-  for (const auto& row : initializers) known[row.name] = {row.data_type, row.rank};
+  for (const auto& row : initializers) known[row.name] = {row.data_type, row.rank, row.few};
   for_each_graph(*model.mutable_graph(), [&](onnx::GraphProto& graph) {
     for (const auto& row : graph.input()) note(known, row);
     for (const auto& row : graph.output()) note(known, row);
     for (const auto& row : graph.value_info()) note(known, row);
-    for (const auto& row : graph.initializer())
-      known[row.name()] = {row.data_type(), row.dims_size()};
-  });
-  const bool only_float32 = !mentions_others(*model.mutable_graph(), known);
-  for_each_graph(*model.mutable_graph(), [&](onnx::GraphProto& graph) {
-    google::protobuf::RepeatedPtrField<onnx::NodeProto> old;
-    old.Swap(graph.mutable_node());
-    for (auto& node : old) {
-      std::vector<onnx::NodeProto> before, after;
-      if (is_own(node.domain())) {
-        if (from < kOldest) refuse(node, fmt::format("only from opset {} on", kOldest));
-        if (node.output_size() == 0 || node.input_size() == 0) {
-          // Constants and the like, which did not change; nodes without results mean nothing.
-        } else {
-          Rewrite rewrite(node, opset, known, only_float32, names);
-          for (const auto& change : kChanges) {
-            if (change.opset <= from || change.opset > opset || change.type != node.op_type())
-              continue;
-            change.rewrite(rewrite);
-            if (!rewrite.reason.empty()) refuse(node, rewrite.reason);
-          }
-          before = std::move(rewrite.before);
-          after = std::move(rewrite.after);
-        }
+    for (const auto& row : graph.initializer()) {
+      known[row.name()] = {row.data_type(), row.dims_size(), few_of(row)};
+    }
+    for (const auto& node : graph.node()) {
+      if (node.op_type() != "Constant" || node.output_size() != 1) continue;
+      for (const auto& row : node.attribute()) {
+        if (row.name() == "value") known[node.output(0)].few = few_of(row.t());
       }
-      for (auto& row : before) graph.add_node()->Swap(&row);
-      graph.add_node()->Swap(&node);
-      for (auto& row : after) graph.add_node()->Swap(&row);
     }
   });
-  bool is_set = false;
-  for (auto& row : *model.mutable_opset_import()) {
-    if (!is_own(row.domain())) continue;
-    row.set_version(opset);
-    is_set = true;
-  }
-  if (!is_set) {
-    auto& row = *model.add_opset_import();
-    row.set_domain("");
-    row.set_version(opset);
+  const bool only_float32 = !mentions_others(*model.mutable_graph(), known);
+  Raising raising{path, opset_of(model.opset_import()), opset, known, only_float32, names};
+  for_each_graph(*model.mutable_graph(),
+                 [&](onnx::GraphProto& graph) { raising.nodes(*graph.mutable_node()); });
+  set_opset(*model.mutable_opset_import(), opset);
+  // A function's values have types with each call.
+  const std::map<std::string, Known> nothing;
+  for (auto& function : *model.mutable_functions()) {
+    const std::int64_t from = opset_of(function.opset_import());
+    if (from == 0 || from >= opset) continue;
+    Raising inside{path, from, opset, nothing, false, names};
+    inside.nodes(*function.mutable_node());
+    for_each_body(*function.mutable_node(),
+                  [&](onnx::GraphProto& graph) { inside.nodes(*graph.mutable_node()); });
+    set_opset(*function.mutable_opset_import(), opset);
   }
 }
 

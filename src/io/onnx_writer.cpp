@@ -21,8 +21,9 @@
 namespace zeropoint {
 namespace {
 
-constexpr int kNewOpset = 13;                // of new models, where their tensors need no later one
-constexpr int kPerAxis = 13, kBlocked = 21;  // since when DequantizeLinear has them
+constexpr int kNewOpset = 13;  // of new models, where their tensors need no later one
+constexpr int kPerAxis = 13, kBlocked = 21, kResultType = 23;  // of DequantizeLinear
+constexpr std::int32_t kPowersOfTwo = 24;                      // FLOAT8E8M0
 constexpr std::int64_t kLooseInitializers = 4;  // the ir_version since which they need be no inputs
 constexpr std::size_t kLeastExternal = 1024;  // smaller ones stay inside, as ONNX's own tools do it
 constexpr std::uint64_t kExternalAlignment = 4096;  // pages, so that the data can be mapped
@@ -59,13 +60,13 @@ class Skeleton {
     if (source_ != nullptr) {
       for (const auto& old : source_->initializers()) {
         if (by_name_.contains(old.name)) continue;
-        values.push_back({old.name, old.data_type, static_cast<int>(old.dims.size())});
+        values.push_back({old.name, old.data_type, static_cast<int>(old.dims.size()), {}});
       }
       replace_initializers();
     }
     for (const auto& row : plan.dequantizations) {
-      values.push_back({row.name, onnx_type(*find(row.scale)->type)->number,
-                        static_cast<int>(find(row.codes)->shape.size())});
+      const auto rank = static_cast<int>(find(row.codes)->shape.size());
+      values.push_back({row.name, result_type(row), rank, {}});
     }
     OnnxNames names(model, values);
     // Before the new nodes come, which are of the new operator set already.
@@ -90,8 +91,17 @@ class Skeleton {
   }
 
  private:
-  static OnnxValue value_of(const StoredTensor& tensor) {
-    return {tensor.name, onnx_type(*tensor.type)->number, static_cast<int>(tensor.shape.size())};
+  OnnxValue value_of(const StoredTensor& tensor) const {
+    OnnxValue value{
+        tensor.name, onnx_type(*tensor.type)->number, static_cast<int>(tensor.shape.size()), {}};
+    const StoredTensor* const old = source_ == nullptr ? nullptr : source_->find(tensor.name);
+    const bool is_few = old != nullptr && old->type == tensor.type && old->shape == tensor.shape &&
+                        value.data_type == onnx::TensorProto::FLOAT && old->count <= kFewNumbers;
+    if (is_few) {
+      value.few.resize(old->count);
+      old->type->decode(source_->load(*old).bytes().data(), old->count, value.few.data());
+    }
+    return value;
   }
   [[noreturn]] void refuse(const std::string& name, std::string_view why) const {
     throw InputError(fmt::format("{}: '{}': {}", printable(path_), printable(name), why));
@@ -136,6 +146,11 @@ class Skeleton {
     for (const auto& old : source_->initializers()) old_.emplace(old.name, &old);
   }
 
+  static bool has_shape(const OnnxInitializer& old, const std::vector<std::size_t>& shape) {
+    return std::ranges::equal(shape, old.dims, {}, {},
+                              [](std::int64_t size) { return static_cast<std::size_t>(size); });
+  }
+
   void replace_initializers() {
     onnx::GraphProto& graph = *model.mutable_graph();
     std::set<std::string> removed, described;  // gone; of another type or shape than the graph says
@@ -148,12 +163,16 @@ class Skeleton {
         kept.push_back(old);
       } else if (now == nullptr) {
         removed.insert(name);
-      } else if (onnx_type(*now->type)->number != old->data_type ||
-                 !std::ranges::equal(now->shape, old->dims, {}, {}, [](std::int64_t size) {
-                   return static_cast<std::size_t>(size);
-                 })) {
+      } else if (onnx_type(*now->type)->number != old->data_type || !has_shape(*old, now->shape)) {
         described.insert(name);
       }
+    }
+    for (const auto& row : plan_.dequantizations) {
+      const OnnxInitializer* const old = old_of(row.name);
+      const auto& shape = find(row.codes)->shape;
+      if (old == nullptr || has_shape(*old, shape)) continue;
+      refuse(row.name, fmt::format("expected codes of shape [{}], found [{}]",
+                                   fmt::join(old->dims, ", "), fmt::join(shape, ", ")));
     }
     std::ranges::sort(kept, {}, &OnnxInitializer::begin);
     described.insert(removed.begin(), removed.end());
@@ -165,17 +184,28 @@ class Skeleton {
       rows.erase(rest, rows.end());
     };
     for (const auto& input : graph.input()) {
-      if (results_.contains(input.name()) && !old_.contains(input.name())) {
+      const bool is_taken = results_.contains(input.name()) || by_name_.contains(input.name());
+      if (is_taken && !old_.contains(input.name())) {
         refuse(input.name(), "expected an initializer to replace, found an input of the model");
       }
     }
     drop(*graph.mutable_input());
     drop(*graph.mutable_value_info());
-    // What another run of this put there is put there anew.
+    for (const auto& [name, old] : old_) result_types_.emplace(name, old->data_type);
+    // What an earlier plan put there is put there anew.
     auto& nodes = *graph.mutable_node();
     const auto rest = std::remove_if(nodes.begin(), nodes.end(), [&](const onnx::NodeProto& node) {
-      return node.op_type() == "DequantizeLinear" && node.output_size() == 1 &&
-             results_.contains(node.output(0));
+      const bool is_replaced = node.op_type() == "DequantizeLinear" && node.input_size() > 1 &&
+                               node.output_size() == 1 && results_.contains(node.output(0));
+      if (!is_replaced) return false;
+      std::int32_t type = 0;
+      for (const auto& row : node.attribute()) {
+        if (row.name() == "output_dtype") type = static_cast<std::int32_t>(row.i());
+      }
+      const OnnxInitializer* const scale = old_of(node.input(1));
+      if (type == 0 && scale != nullptr) type = scale->data_type;
+      if (type != 0) result_types_[node.output(0)] = type;
+      return true;
     });
     nodes.erase(rest, nodes.end());
     std::set<std::string> inputs;
@@ -208,6 +238,24 @@ class Skeleton {
     });
   }
 
+  std::int32_t scale_type(const DequantizedTensor& row) const {
+    return onnx_type(*find(row.scale)->type)->number;
+  }
+  // What those that read it expect; else the scale's, unless it is of powers of two alone.
+  std::int32_t result_type(const DequantizedTensor& row) const {
+    const auto found = result_types_.find(row.name);
+    std::int32_t type = found == result_types_.end() ? scale_type(row) : found->second;
+    if (type == kPowersOfTwo) type = onnx::TensorProto::FLOAT;
+    if (type != onnx::TensorProto::FLOAT && type != onnx::TensorProto::FLOAT16 &&
+        type != onnx::TensorProto::BFLOAT16) {
+      const OnnxType* const kind = onnx_type(type);
+      refuse(row.name,
+             fmt::format("expected F32, F16 or BF16, which DequantizeLinear gives, found {}",
+                         kind == nullptr ? "text or complex numbers" : kind->name));
+    }
+    return type;
+  }
+
   void raise(const std::vector<OnnxValue>& values, OnnxNames& names) {
     int types = 0;
     for (const auto& tensor : tensors) {
@@ -216,7 +264,8 @@ class Skeleton {
     for (const auto& row : plan_.dequantizations) {
       opset_ = std::max({opset_, onnx_type(*find(row.codes)->type)->dequantize,
                          onnx_type(*find(row.scale)->type)->scale, row.per_channel ? kPerAxis : 0,
-                         row.block != 0 ? kBlocked : 0});
+                         row.block != 0 ? kBlocked : 0,
+                         result_type(row) != scale_type(row) ? kResultType : 0});
     }
     if (source_ == nullptr) opset_ = std::max(opset_, types);
     if (opset_ != 0) raise_opset(model, opset_, values, names, path_);
@@ -243,7 +292,7 @@ class Skeleton {
       node.set_name(names.fresh(tensor.name + "_Identity"));
       node.add_input(tensor.name);
       node.add_output(names.fresh(tensor.name + "_output"));
-      add_output(graph, node.output(0), tensor, *tensor.type);
+      add_output(graph, node.output(0), tensor, onnx_type(*tensor.type)->number);
     }
   }
 
@@ -263,20 +312,17 @@ class Skeleton {
     };
     if (row.per_channel || row.block != 0) set("axis", row.axis);
     if (row.block != 0) set("block_size", row.block);
-    const TensorType* result = find(row.scale)->type;
-    if (result->name == "F8_E8M0") {  // a scale that no result can have the type of
-      set("output_dtype", onnx::TensorProto::FLOAT);
-      result = &tensor_type("F32");
-    }
-    if (source_ == nullptr) add_output(graph, row.name, *find(row.codes), *result);
+    const std::int32_t type = result_type(row);
+    if (type != scale_type(row)) set("output_dtype", static_cast<std::size_t>(type));
+    if (source_ == nullptr) add_output(graph, row.name, *find(row.codes), type);
   }
 
   static void add_output(onnx::GraphProto& graph, const std::string& name,
-                         const StoredTensor& shape_of, const TensorType& type) {
+                         const StoredTensor& shape_of, std::int32_t type) {
     onnx::ValueInfoProto& output = *graph.add_output();
     output.set_name(name);
     auto& tensor = *output.mutable_type()->mutable_tensor_type();
-    tensor.set_elem_type(onnx_type(type)->number);
+    tensor.set_elem_type(type);
     tensor.mutable_shape();
     for (const std::size_t size : shape_of.shape) {
       tensor.mutable_shape()->add_dim()->set_dim_value(static_cast<std::int64_t>(size));
@@ -300,6 +346,7 @@ class Skeleton {
   const OnnxFile* const source_;
   std::map<std::string, std::size_t> by_name_;
   std::map<std::string, const OnnxInitializer*> old_;
+  std::map<std::string, std::int32_t> result_types_;
   std::set<std::string> results_;  // of the plan's DequantizeLinear nodes
   int opset_ = 0;
 };

@@ -73,7 +73,19 @@ void decode_packed_integer(const std::uint8_t* bytes, std::size_t count, float* 
 template <auto& name>
 void decode_format_blocks(const std::uint8_t* blocks, std::size_t count, float* x) {
   static const BlockFormat& format = block_format(name);
-  format.decode(blocks, count, 1, x);
+  const auto decode_whole = [](const std::uint8_t* from, std::size_t values, float* to) {
+    if (!format.fast_decode(from, values, 1, to)) format.decode(from, values, 1, to);
+  };
+  // Some at a time: a scale that is not finite leaves only its piece to the definition.
+  const std::size_t whole = count - count % format.block;
+  for (std::size_t done = 0; done < whole; done += kPiece) {
+    decode_whole(blocks + done / format.block * format.bytes, std::min(kPiece, whole - done),
+                 x + done);
+  }
+  if (whole == count) return;
+  std::array<float, 32> last;
+  decode_whole(blocks + whole / format.block * format.bytes, format.block, last.data());
+  std::copy_n(last.data(), count - whole, x + whole);
 }
 
 constexpr char kFp16[] = "fp16", kBf16[] = "bf16", kE4m3[] = "e4m3", kE5m2[] = "e5m2",
@@ -121,6 +133,7 @@ constexpr TensorType kTypes[] = {
     {"Q5_K", B, 256, 176, decode_q5_k},
     {"Q6_K", B, 256, 210, decode_q6_k},
     {"Q8_K", B, 256, 292, decode_q8_k},
+    {"MXFP4", B, 32, 17, decode_mxfp4},
 };
 
 }  // namespace

@@ -75,13 +75,18 @@ Convention torch() {
   return c;
 }
 
-// FBGEMM's QuantUtils.cc: ChooseQuantizationParams.
+// FBGEMM's QuantUtils.cc, ChooseQuantizationParams (symmetric: preserve_sparsity), and
+// QuantUtils.h, Quantize with its default, LEGACY = true: x·(1/s), rounded to float32, plus the
+// zero point, to nearest. Its AVX2 code fuses the two. PyTorch asks for LEGACY = false:
+// zero-point-added=after.
 Convention fbgemm() {
   Convention c = common("fbgemm");
+  c.symmetric_scale = SymmetricScale::ends;
   c.zero_point_from = ZeroPointFrom::nearer_end;
-  c.scale_in = Arithmetic::float32_width;
-  c.small_scale = SmallScale::tenth;
+  c.scale_in = Arithmetic::float64_rounded;
+  c.small_scale = SmallScale::cutoff;
   c.operation = Operation::multiply;
+  c.order = ZeroPointOrder::before_rounding;
   return c;
 }
 
@@ -141,11 +146,11 @@ constexpr Axis axis(std::string_view key, std::span<const std::string_view> valu
 constexpr std::string_view kMappings[] = {"affine", "symmetric"};
 constexpr std::string_view kSigns[] = {"unsigned", "signed"};
 constexpr std::string_view kGrids[] = {"full", "narrow", "by-mapping"};
-constexpr std::string_view kArithmetics[] = {"float32", "float64", "float32-width",
-                                             "float32-scale"};
-constexpr std::string_view kSymmetricScales[] = {"reach", "width"};
+constexpr std::string_view kArithmetics[] = {"float32", "float64", "float32-width", "float32-scale",
+                                             "float64-rounded"};
+constexpr std::string_view kSymmetricScales[] = {"reach", "width", "ends"};
 constexpr std::string_view kZeroPointFroms[] = {"both-ends", "min", "min-apart", "nearer-end"};
-constexpr std::string_view kSmallScales[] = {"normal", "one", "epsilon", "tenth", "kept"};
+constexpr std::string_view kSmallScales[] = {"normal", "one", "epsilon", "tenth", "kept", "cutoff"};
 constexpr std::string_view kRoundings[] = {"half-even", "half-away", "floor",
                                            "truncate",  "ceil",      "stochastic"};
 constexpr std::span kZeroPointRoundings = std::span(kRoundings).first<5>();
@@ -162,8 +167,8 @@ constexpr std::array kAxes = {
     axis<&Convention::ends>("grid", kGrids,
                             "every code, or one fewer at the odd end, or that if symmetric"),
     axis<&Convention::symmetric_scale>("symmetric-scale", kSymmetricScales,
-                                       "largest magnitude over the codes above the zero point, or "
-                                       "twice it over all"),
+                                       "largest magnitude over the codes above the zero point, "
+                                       "or twice it over all, or each end over its own"),
     axis<&Convention::scale_in>("scale", kArithmetics, "what scale and zero point are computed in"),
     axis<&Convention::zero_point_from>("zero-point-from", kZeroPointFroms,
                                        "which ends of the range the zero point is computed from"),

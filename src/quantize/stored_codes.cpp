@@ -9,6 +9,9 @@
 #include <optional>
 #include <type_traits>
 
+#include <fmt/format.h>
+
+#include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/formats/packed_codes.hpp"
 
@@ -355,10 +358,39 @@ void with_code_type(const Format& format, const Body& body) {
   body(static_cast<std::uint16_t*>(nullptr));
 }
 
-// Refuses what are no levels, as encode() does.
-void check_levels(const TensorParams& params) {
-  encode(Codebook{"levels", "", params.levels}, std::span<const float>(),
-         std::span<std::uint8_t>());
+// Refuses what are no levels, as encode() does, or are not as many as the format has.
+void check_levels(const Format& format, const std::vector<float>& levels) {
+  const std::size_t most = std::size_t{1} << format.bits;
+  const bool is_fitted = format.codebook->is_fitted();  // few values have few
+  const std::size_t named = is_fitted ? 0 : levels_of(*format.codebook).size();
+  if (is_fitted ? levels.size() > most : levels.size() != named) {
+    throw InputError(fmt::format("{}: expected {}{} levels, found {}", format.name,
+                                 is_fitted ? "at most " : "", is_fitted ? most : named,
+                                 levels.size()));
+  }
+  encode(Codebook{"levels", "", levels}, std::span<const float>(), std::span<std::uint8_t>());
+}
+
+// Refuses scales that are none, and levels: before threads begin. Integers have their own checks.
+void check_given(const Format& format, const TensorParams& params, bool encodes) {
+  if (format.kind == FormatKind::integer) return;
+  const bool is_codebook = format.kind == FormatKind::codebook;
+  // Of levels in the root mean square, 0 says that all is 0.
+  const bool may_be_zero = is_codebook && format.codebook->unit == LevelUnit::rms;
+  for (std::size_t tile = 0; tile < params.tiles.size(); ++tile) {
+    const float scale = params.tiles[tile].scale;
+    // Floats may be multiplied by its reciprocal; codes may be read by what shrink left.
+    const bool is_any = is_codebook || !encodes;
+    const bool is_positive = (is_any ? std::isfinite(scale) : std::isnormal(scale)) && scale > 0;
+    if (is_positive || (may_be_zero && scale == 0)) continue;
+    throw InputError(fmt::format("{}: expected a scale from {} to 3.4e38, found {} for tile {}",
+                                 format.name,
+                                 may_be_zero ? "0"
+                                 : is_any    ? "1.4e-45"
+                                             : "1.18e-38",
+                                 scale, tile));
+  }
+  if (is_codebook) check_levels(format, params.levels);
 }
 
 bool is_packed(int bits) { return bits < 8 || bits > 16; }
@@ -368,6 +400,7 @@ bool is_packed(int bits) { return bits < 8 || bits > 16; }
 StoredCodes encode_stored(MatrixView<const float> x, const Scheme& scheme, const Tiles& tiles,
                           const TensorParams& params, bool checks) {
   const Format& format = scheme.format;
+  check_given(format, params, true);
   StoredCodes result;
   std::uint8_t* packed = nullptr;
   if (is_packed(format.bits)) {
@@ -403,7 +436,6 @@ StoredCodes encode_stored(MatrixView<const float> x, const Scheme& scheme, const
         run([&](std::size_t piece) { return FloatPieces<Code>(scheme, tiles, params, piece); });
       }
     } else if constexpr (std::is_same_v<Code, std::uint8_t>) {
-      check_levels(params);
       const CodebookEncoder encoder(params.levels);
       run([&](std::size_t piece) { return CodebookPieces(encoder, tiles, params, piece); });
       // The ends of others are the means of all that lies beyond.
@@ -415,6 +447,7 @@ StoredCodes encode_stored(MatrixView<const float> x, const Scheme& scheme, const
 
 void decode_stored(const Format& format, const Tiles& tiles, const TensorParams& params,
                    std::span<const std::uint8_t> bytes, Matrix<float>& x) {
+  check_given(format, params, false);
   const bool one = params.tiles.size() == 1;
   // `make_decoder(piece)(begin, end, codes, to)`.
   const auto decode_all = [&]<class Code>(Code*, const auto& make_decoder) {
@@ -438,6 +471,13 @@ void decode_stored(const Format& format, const Tiles& tiles, const TensorParams&
       };
     });
   };
+  // Whether a tile's scale may take numbers beyond float32.
+  const auto may_leave_float32 = [&](double most) {
+    const auto leaves = [&](const QuantParams& of_tile) {
+      return most * std::max(of_tile.scale, 1.0F) > std::numeric_limits<float>::max();
+    };
+    return !one && std::ranges::any_of(params.tiles, leaves);
+  };
   // What float formats and codebooks are scaled by, if not by one number.
   const auto make_scaling = [&](std::size_t piece) {
     std::optional<Scaling> scaling;
@@ -454,22 +494,34 @@ void decode_stored(const Format& format, const Tiles& tiles, const TensorParams&
     } else if (format.kind == FormatKind::floating) {
       if constexpr (std::is_unsigned_v<Code>) {
         const FloatDecoder<Code> decode(*format.floating);
+        const bool may_leave = may_leave_float32(largest(*format.floating));
         decode_all(type, [&](std::size_t piece) {
           return [&, scaling = make_scaling(piece)](std::size_t begin, std::size_t end,
                                                     const Code* codes, float* to) mutable {
+            if (may_leave) {  // a tile at a time, which is kept within it
+              for_runs(tiles, begin, end, [&](std::size_t tile, std::size_t at, std::size_t count) {
+                decode(codes + at, count, params.tiles[tile].scale, to + at);
+              });
+              return;
+            }
             decode(codes, end - begin, one ? params.tiles[0].scale : 1, to);
             if (scaling) (*scaling)(begin, end, to, kAnywhere, to);
           };
         });
       }
     } else if constexpr (std::is_same_v<Code, std::uint8_t>) {
-      check_levels(params);
       const CodebookDecoder decode(params.levels, one ? params.tiles[0].scale : 1);
+      const bool may_leave =
+          may_leave_float32(std::max(-double{params.levels.front()}, double{params.levels.back()}));
       decode_all(type, [&](std::size_t piece) {
         return [&, scaling = make_scaling(piece)](std::size_t begin, std::size_t end,
                                                   const Code* codes, float* to) mutable {
           decode(codes, end - begin, to);
           if (scaling) (*scaling)(begin, end, to, kAnywhere, to);
+          constexpr float kLargest = std::numeric_limits<float>::max();
+          for (std::size_t i = 0; may_leave && i < end - begin; ++i) {
+            to[i] = std::clamp(to[i], -kLargest, kLargest);
+          }
         };
       });
     }

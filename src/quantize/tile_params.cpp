@@ -75,9 +75,9 @@ QuantParams params_of_values(const Scheme& scheme, std::span<const float> values
                              std::string_view what) {
   if (is_in_rms(scheme.format)) {
     check_finite(values, what);
-    // Such levels need not hold 0: zeros get the smallest scale.
+    // Such levels need not hold 0: that of zeros, or of less than float32 holds, is 0.
     const double rms = std::sqrt(sum_of_squares(values) / static_cast<double>(values.size()));
-    return {usable_scale(std::max<double>(rms, std::numeric_limits<float>::min())), 0};
+    return {static_cast<float>(rms), 0};
   }
   return params_of_range(scheme, estimate_range(scheme.range, values, scheme.convention.coverage,
                                                 grid_need(scheme), what));

@@ -149,7 +149,7 @@ std::string timings_table(const FileAnalysis& analysis) {
   std::string text =
       "<h3>Products with these matrices, on this machine</h3><p class=\"note\">Activations of so "
       "many rows times the matrix, in float32 by oneDNN and in int8, quantized on the way, the "
-      "weights packed before; medians, taken in turn.</p><div class=\"scroll\"><table "
+      "weights packed before; one thread, medians, taken in turn.</p><div class=\"scroll\"><table "
       "class=\"data\"><thead><tr><th scope=\"col\">outputs × inputs</th><th "
       "scope=\"col\">tensors</th><th scope=\"col\">rows</th><th scope=\"col\">fp32, µs</th><th "
       "scope=\"col\">int8, µs</th><th scope=\"col\">speed-up</th><th "

@@ -219,8 +219,8 @@ std::vector<const WeightDifference*> FileComparison::worst(std::size_t most) con
   return rows;
 }
 
-FileComparison compare_weights(const WeightFile& a, const WeightFile& b, const std::string& only,
-                               const BytesProgress& progress) {
+FileComparison compare_files(const WeightFile& a, const WeightFile& b, const std::string& only,
+                             const BytesProgress& progress) {
   std::optional<NamePattern> pattern;
   if (!only.empty()) pattern.emplace(only, "--only");
   const auto is_asked = [&](const Weight* weight) {

@@ -128,18 +128,23 @@ void find_front(FileAnalysis& analysis) {
   }
   for (std::size_t i = 0; i < schemes; ++i) {
     SchemeTotal& total = analysis.totals[i];
-    total.mixed_bytes = total.bytes;
-    total.mixed_error = total.error;
+    // The hulls may pass by what is best here: the best of the schemes of that size is one, too.
+    std::size_t best = i;
+    for (std::size_t j = 0; j < schemes; ++j) {
+      const SchemeTotal& other = analysis.totals[j];
+      if (other.bytes <= total.bytes && other.error < analysis.totals[best].error) best = j;
+    }
+    total.mixed_bytes = analysis.totals[best].bytes;
+    total.mixed_error = analysis.totals[best].error;
     for (const AnalyzedWeight* weight : tried) {
-      const auto& trial = weight->trials[i];
-      total.mixed.push_back(trial.problem.empty() ? i : schemes);
+      total.mixed.push_back(weight->trials[best].problem.empty() ? best : schemes);
     }
     if (smallest.bytes > total.bytes) continue;
     Mixture mixture = smallest;
     for (const Step& step : steps) {
       if (mixture.fits(step, hulls, total.bytes)) mixture.take(step, hulls);
     }
-    if (relative(mixture.error) >= total.error) continue;
+    if (relative(mixture.error) >= total.mixed_error) continue;
     total.mixed_bytes = mixture.bytes;
     total.mixed_error = relative(mixture.error);
     for (std::size_t t = 0; t < tried.size(); ++t) {

@@ -18,6 +18,12 @@ constexpr std::size_t kMostValues = std::size_t{1} << 26;  // of a matrix that i
 }  // namespace
 
 void time_shapes(FileAnalysis& analysis, double seconds) {
+  // On one thread: on a machine whose cores have other work, threads wait for each other.
+  struct OneThread {
+    int before = threads();
+    OneThread() { set_threads(1); }
+    ~OneThread() { set_threads(before); }
+  } const one_thread;
   std::map<std::pair<std::size_t, std::size_t>, std::size_t> shapes;
   for (const auto& weight : analysis.weights) {
     if (weight.shape.size() < 2 || weight.count == 0 || !weight.kept.empty()) continue;
@@ -42,8 +48,8 @@ void time_shapes(FileAnalysis& analysis, double seconds) {
     for (const std::size_t m : kRows) {
       // What `zeropoint bench` times: weights packed before, activations quantized on the way.
       const BenchOperands operands({m, timing.k, timing.n});
-      const auto fp32 = make_onednn_fp32(operands, threads());
-      const auto int8 = make_dynamic_packed(operands, threads());
+      const auto fp32 = make_onednn_fp32(operands, 1);
+      const auto int8 = make_dynamic_packed(operands, 1);
       if (!fp32 || !int8) continue;
       for (const auto* entrant : {&*fp32, &*int8}) {
         entrant->call();

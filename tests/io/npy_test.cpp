@@ -23,10 +23,14 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/formats/float_format.hpp"
 
+#include "support/largest_allocation.hpp"
+
 // Allocations are counted, so that a header's claims cannot make the reader ask for memory that the
 // file does not warrant.
+std::atomic<std::size_t> zeropoint::largest_allocation = 0;
+
 namespace {
-std::atomic<std::size_t> largest_allocation = 0;
+using zeropoint::largest_allocation;
 
 void* counted(std::size_t bytes) {
   std::size_t seen = largest_allocation.load();
@@ -39,6 +43,12 @@ void* counted(std::size_t bytes) {
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
+// Sanitizers bring one of their own, whose memory is not for std::free.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept try {
+  return counted(bytes);
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

@@ -34,6 +34,7 @@ struct Folder {
 };
 
 inline void save(const std::string& path, const std::string& bytes) {
+  fs::remove(path);  // some file systems wait for the disk where a file is emptied and written anew
   std::ofstream(path, std::ios::binary) << bytes;
 }
 inline std::string contents(const std::string& path) {

@@ -119,5 +119,34 @@ TEST(OnnxOpset, OperatorsKeepTheirMeaning) {
   EXPECT_EQ(inner.node(1).input(1), "n_axes");
 }
 
+TEST(OnnxOpset, FunctionsHaveTheirOwn) {
+  const Folder folder;
+  onnx::ModelProto model = model_of(12);
+  describe(*model.mutable_graph()->add_input(), "x", {2});
+  auto& function = *model.add_functions();
+  function.set_name("f");
+  function.set_domain("own");
+  function.add_input("a");
+  function.add_output("b");
+  function.add_opset_import()->set_version(11);
+  auto squeeze = node("Squeeze", {"a"}, {"b"});
+  set(squeeze, "axes", std::vector<std::int64_t>{0});
+  *function.add_node() = squeeze;
+  const auto raise = [&] {
+    save(folder / "from.onnx", model.SerializeAsString());
+    const OnnxFile source(folder / "from.onnx");
+    TensorFilePlan plan;
+    plan.source = &source;
+    write(folder / "to.onnx", plan, {}, {.opset = 21});
+  };
+  raise();
+  const onnx::ModelProto result = parsed(folder / "to.onnx");
+  EXPECT_EQ(result.functions(0).opset_import(0).version(), 21);
+  ASSERT_EQ(result.functions(0).node_size(), 2);
+  EXPECT_EQ(result.functions(0).node(1).input_size(), 2);
+  function.mutable_node(0)->mutable_attribute(0)->set_ref_attr_name("axes");
+  EXPECT_THAT(refusal(raise), HasSubstr("an attribute is its function's"));
+}
+
 }  // namespace
 }  // namespace zeropoint

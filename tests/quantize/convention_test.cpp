@@ -1,7 +1,16 @@
 #include "zeropoint/quantize/convention.hpp"
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "zeropoint/quantize/elementwise.hpp"
+#include "zeropoint/quantize/params.hpp"
 
 #include "support/properties.hpp"
 #include "support/refusal.hpp"
@@ -60,6 +69,70 @@ TEST(Presets, AreWhatTheirSourcesSay) {
   onnx.coverage = Coverage::two_sided;
   onnx.norm = NormSum::float64;
   EXPECT_EQ(parse_convention("onnx"), onnx);
+
+  // FBGEMM, LEGACY: x·(1/s) + z to the nearest even; scale in double, stored as float32, 6.1e-5 at
+  // least; z from the end whose terms are smaller.
+  Convention fbgemm = onnx;
+  fbgemm.preset = "fbgemm";
+  fbgemm.symmetric_scale = SymmetricScale::ends;
+  fbgemm.zero_point_from = ZeroPointFrom::nearer_end;
+  fbgemm.scale_in = Arithmetic::float64_rounded;
+  fbgemm.small_scale = SmallScale::cutoff;
+  fbgemm.operation = Operation::multiply;
+  fbgemm.order = ZeroPointOrder::before_rounding;
+  EXPECT_EQ(parse_convention("fbgemm"), fbgemm);
+
+  // gemmlowp: scale in float32, z from it in double; x/s + z, halves away from 0.
+  Convention gemmlowp = onnx;
+  gemmlowp.preset = "gemmlowp";
+  gemmlowp.small_scale = SmallScale::normal;
+  gemmlowp.scale_in = Arithmetic::float32_scale;
+  gemmlowp.zero_point_rounding = Rounding::half_away;
+  gemmlowp.order = ZeroPointOrder::before_rounding;
+  gemmlowp.rounding = Rounding::half_away;
+  EXPECT_EQ(parse_convention("gemmlowp"), gemmlowp);
+
+  // ggml: the largest magnitude over 127; x·(1/s), halves away from 0.
+  Convention ggml = onnx;
+  ggml.preset = "ggml";
+  ggml.mapping = Mapping::symmetric;
+  ggml.ends = GridEnds::narrow;
+  ggml.small_scale = SmallScale::normal;
+  ggml.zero_point_from = ZeroPointFrom::both_ends;
+  ggml.operation = Operation::multiply;
+  ggml.rounding = Rounding::half_away;
+  EXPECT_EQ(parse_convention("ggml"), ggml);
+
+  // What they make of ranges and numbers: tests/peers/golden_conventions.py.
+  std::ifstream file(ZEROPOINT_SOURCE_DIR "/tests/quantize/convention_golden.txt");
+  const auto real = [](std::istream& in) {
+    std::string word;
+    in >> word;
+    return std::strtof(word.c_str(), nullptr);
+  };
+  int rows = 0;
+  for (std::string line; std::getline(file, line); ++rows) {
+    SCOPED_TRACE(line);
+    std::istringstream in(line);
+    std::string name;
+    in >> name;
+    const Convention convention = parse_convention(name);
+    Range range{};
+    range.min = real(in);
+    range.max = real(in);
+    QuantParams expected;
+    expected.scale = real(in);
+    in >> expected.zero_point;
+    const IntegerGrid grid = convention.grid(8);
+    EXPECT_EQ(choose_params(range, grid, convention), expected);
+    for (std::string word; in >> word;) {
+      int golden = 0;
+      in >> golden;
+      const float x = std::strtof(word.c_str(), nullptr);
+      EXPECT_EQ(quantize_one(x, expected, grid, convention), golden) << word;
+    }
+  }
+  EXPECT_GT(rows, 100);
 }
 
 TEST(Presets, HaveTheGridOfTheirSource) {
@@ -82,6 +155,9 @@ TEST(ParseConvention, SetsTheFieldThatTheWordNames) {
   EXPECT_EQ(parsed("grid=narrow").ends, GridEnds::narrow);
   EXPECT_EQ(parsed("scale=float32").scale_in, Arithmetic::float32);
   EXPECT_EQ(parsed("scale=float64").scale_in, Arithmetic::float64);
+  EXPECT_EQ(parsed("scale=float64-rounded").scale_in, Arithmetic::float64_rounded);
+  EXPECT_EQ(parsed("symmetric-scale=ends").symmetric_scale, SymmetricScale::ends);
+  EXPECT_EQ(parsed("small-scale=cutoff").small_scale, SmallScale::cutoff);
   EXPECT_EQ(parsed("zero-point=half-even").zero_point_rounding, Rounding::half_even);
   EXPECT_EQ(parsed("zero-point=half-away").zero_point_rounding, Rounding::half_away);
   EXPECT_EQ(parsed("zero-point=floor").zero_point_rounding, Rounding::floor);

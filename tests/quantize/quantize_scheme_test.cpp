@@ -43,19 +43,41 @@ const std::vector<std::string>& schemes() {
   static const auto list = [] {
     std::vector<std::string> all;
     for (const auto& row : formats()) all.push_back(row.name);
-    for (const auto* text : {"int8:channel",     "int8:channel=0",
-                             "int4:sym:group=5", "int3:block=3x4",
-                             "uint8:sym",        "int8:mse",
-                             "int8:kl",          "int8:cover=0.9",
-                             "int8:sigma=2",     "e4m3:channel",
-                             "e2m1:group=8",     "nf4:group=4",
-                             "nf4:block=2x3",    "int8:stochastic=3",
-                             "e5m2:stochastic",  "fp16:channel",
-                             "int8@torch",       "int8:sym@onnxruntime",
-                             "int12@gemmlowp",   "int8@fbgemm",
-                             "int8@ggml",        "int8@report",
-                             "int8@report-code", "mxfp4:scale-rule=even",
-                             "e3m2:unit",        "e3m3fn"}) {
+    for (const auto* text : {"int8:channel",
+                             "int8:channel=0",
+                             "int4:sym:group=5",
+                             "int3:block=3x4",
+                             "uint8:sym",
+                             "int8:mse",
+                             "int8:kl",
+                             "int8:cover=0.9",
+                             "int8:sigma=2",
+                             "e4m3:channel",
+                             "e2m1:group=8",
+                             "nf4:group=4",
+                             "nf4:block=2x3",
+                             "int8:stochastic=3",
+                             "e5m2:stochastic",
+                             "fp16:channel",
+                             "int8@torch",
+                             "int8:sym@onnxruntime",
+                             "int12@gemmlowp",
+                             "int8@fbgemm",
+                             "int8@ggml",
+                             "int8@report",
+                             "int8@report-code",
+                             "mxfp4:scale-rule=even",
+                             "e3m2:unit",
+                             "e3m3fn",
+                             "e8m7fn:unit",
+                             "e8m7finite",
+                             "e8m7finite:unit",
+                             "e8m0finite",
+                             "e8m0finite:unit",
+                             "e8m3fn:channel",
+                             "e8m7fnuz:unit",
+                             "bf16:group=8",
+                             "lloyd4-laplace:group=8"}) {
       all.emplace_back(text);
     }
     return all;
@@ -98,7 +120,9 @@ float definition(const Scheme& scheme, const TensorParams& params, QuantParams o
     const FloatFormat& format = *scheme.format.floating;
     const float scaled = multiplies ? x * (1 / of_tile.scale) : x / of_tile.scale;
     const auto code = encode(format, scaled, Overflow::saturate, scheme.convention.rounding);
-    return static_cast<float>(decode(format, code).value) * of_tile.scale;
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    const double number = decode(format, code).value * of_tile.scale;
+    return static_cast<float>(std::clamp(number, -kLargest, kLargest));
   }
   const float scaled = x / of_tile.scale;
   float nearest = params.levels.front();
@@ -467,7 +491,9 @@ TEST(QuantizeByScheme, AwkwardTensorsHaveDefinedResultsOrNamedErrors) {
         const auto back = fake_quantize(x.view(), scheme);
         for (const float y : back.values()) {
           EXPECT_TRUE(std::isfinite(y)) << value;
-          EXPECT_TRUE(value != 0 || std::abs(y) <= 0x1p-126F);
+          EXPECT_TRUE(value != 0 || y == 0);
+          const bool is_codebook = scheme.format.kind == FormatKind::codebook;
+          EXPECT_TRUE(!is_codebook || std::abs(y - value) <= std::abs(value)) << value;
         }
       }
     }
@@ -479,11 +505,13 @@ TEST(QuantizeByScheme, AwkwardTensorsHaveDefinedResultsOrNamedErrors) {
       EXPECT_THAT(testing::refusal([&] { fake_quantize(extreme.view(), scheme); }),
                   HasSubstr("within fp16"));
     } else {
-      const Matrix<float> back = fake_quantize(extreme.view(), scheme);
-      // Integers are kept within float32; another number times its scale may be rounded beyond it.
-      const bool is_kept = scheme.format.kind == FormatKind::integer;
-      for (const float y : back.values()) {
-        EXPECT_TRUE(std::isfinite(y) || (!is_kept && std::isinf(y))) << y;
+      // A number times its scale may be rounded beyond float32, and is kept within it.
+      for (const float value : {most, -most}) {
+        for (const std::size_t at : {0U, 1U, 39U}) {
+          extreme.data()[at] = value;
+          const Matrix<float> back = fake_quantize(extreme.view(), scheme);
+          for (const float y : back.values()) EXPECT_TRUE(std::isfinite(y)) << y;
+        }
       }
     }
     for (const float bad : {NAN, INFINITY, -INFINITY}) {

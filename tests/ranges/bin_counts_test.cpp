@@ -103,5 +103,37 @@ TEST(BinCounts, AreTheSameAtAnyThreadCount) {
   }
 }
 
+// A list up to kFew bins, pages beyond, whatever way they came: in batches, at once, merged.
+TEST(BinCounts, AreAListWhileTheyAreFew) {
+  for (const std::size_t distinct : {1U, 32U, 1024U, 1025U, 3000U}) {
+    std::vector<float> values(20'000);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = BinCounts::first_of(BinCounts::bin_of(0.001F) +
+                                      static_cast<std::uint32_t>(i * 7 % distinct) * 3);
+    }
+    BinCounts at_once, one_by_one, merged, other_way;
+    at_once.add(values);
+    for (const float x : values) one_by_one.add(std::span(&x, 1));
+    BinCounts first, second;
+    first.add(std::span(values).first(100));
+    second.add(std::span(values).subspan(100));
+    merged.merge(first);
+    merged.merge(second);
+    other_way.merge(second);
+    other_way.merge(first);
+    EXPECT_EQ(at_once, one_by_one) << distinct;
+    EXPECT_EQ(at_once, merged) << distinct;
+    EXPECT_EQ(at_once, other_way) << distinct;
+    EXPECT_EQ(at_once.bytes() <= 16 * BinCounts::kFew, distinct <= BinCounts::kFew) << distinct;
+    std::uint64_t all = 0;
+    at_once.for_each([&](std::uint32_t bin, std::uint64_t count) {
+      all += count;
+      EXPECT_EQ(one_by_one[bin], count);
+      return true;
+    });
+    EXPECT_EQ(all, values.size());
+  }
+}
+
 }  // namespace
 }  // namespace zeropoint

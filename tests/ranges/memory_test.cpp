@@ -96,5 +96,23 @@ TEST(Memory, StreamsTakeNoMoreThanTheySay) {
   }
 }
 
+// What calibration of int4:group=32:mse takes of a 64x4096 matrix; batch after batch no more than
+// lists of kFew bins.
+TEST(Memory, ManySmallStreamsTakeLittle) {
+  std::mt19937_64 random(33);
+  std::vector<Observer> observers(8192, Observer(parse_range_estimator("mse")));
+  const auto see = [&] {
+    std::normal_distribution<float> normal;
+    std::vector<float> tile(32);
+    for (auto& observer : observers) {
+      for (float& x : tile) x = normal(random);
+      observer.observe(tile);
+    }
+  };
+  EXPECT_LE(peak_of(see), std::size_t{8} << 20);
+  for (int batch = 0; batch < 7; ++batch) see();
+  EXPECT_LE(observers.front().statistics().bytes(), std::size_t{4} << 10);
+}
+
 }  // namespace
 }  // namespace zeropoint

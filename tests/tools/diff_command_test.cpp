@@ -73,7 +73,7 @@ TEST_F(Diff, NumbersThatAreNoneAreNotPrinted) {
   write_npy(in_folder("x.npy").string(), x.view());
   const auto zeros = diff("int8,lloyd3-normal");
   EXPECT_THAT(zeros, HasSubstr("relative error – as all is 0, and so is what came back"));
-  EXPECT_THAT(zeros, HasSubstr("relative error – as all is 0, but not what came back"));
+  EXPECT_THAT(zeros, Not(HasSubstr("but not what came back")));
   EXPECT_THAT(zeros, Not(HasSubstr("inf")));
   const auto out =
       json::parse(printed({"diff", "--schemes", "int8,lloyd3-normal", "x.npy", "--json", "-"}));

@@ -27,13 +27,13 @@ class Compare : public ::testing::Test {
                          const std::string& only = {}) {
     write_tensors(path("a"), a);
     write_tensors(path("b"), b);
-    return compare_files("a", "b", only);
+    return compare_paths("a", "b", only);
   }
-  FileComparison compare_files(const std::string& a, const std::string& b,
+  FileComparison compare_paths(const std::string& a, const std::string& b,
                                const std::string& only = {}) {
     a_.emplace(open_weights(path(a)));
     b_.emplace(open_weights(path(b)));
-    return compare_weights(*a_, *b_, only);
+    return compare_files(*a_, *b_, only);
   }
   static std::vector<std::string> names(const std::vector<const Weight*>& weights) {
     std::vector<std::string> result;
@@ -195,7 +195,7 @@ TEST_F(Compare, CodesOfOneKindAreHeldAgainstEachOther) {
     auto& codes = file.part("w").bytes;
     codes[6] ^= 1;  // the lowest bit of a code, of 3, 4, 8 and 16 bits alike
     file.write(path("b"));
-    const auto result = compare_files("a", "b");
+    const auto result = compare_paths("a", "b");
     ASSERT_EQ(result.pairs.size(), 1U);
     ASSERT_TRUE(result.pairs[0].codes_differ) << scheme;
     EXPECT_EQ(*result.pairs[0].codes_differ, 1U) << scheme;
@@ -204,7 +204,7 @@ TEST_F(Compare, CodesOfOneKindAreHeldAgainstEachOther) {
               is_integer ? std::optional<std::uint64_t>(1) : std::nullopt)
         << scheme;
     EXPECT_FALSE(result.pairs[0].identical) << scheme;
-    EXPECT_TRUE(compare_files("a", "a").pairs[0].identical) << scheme;
+    EXPECT_TRUE(compare_paths("a", "a").pairs[0].identical) << scheme;
   }
 }
 
@@ -218,7 +218,7 @@ TEST_F(Compare, StepsOfIntegersHoldAnyTwo) {
   };
   write("a", {kLeast, 5}, {0});
   write("b", {kMost, 5}, {~std::uint64_t{0}});
-  const auto result = compare_files("a", "b");
+  const auto result = compare_paths("a", "b");
   EXPECT_EQ(*result.pairs[0].largest_step, ~std::uint64_t{0});
   EXPECT_EQ(*result.pairs[1].largest_step, ~std::uint64_t{0});
   EXPECT_EQ(*result.pairs[0].codes_differ, 1U);
@@ -231,7 +231,7 @@ TEST_F(Compare, AFileThatCannotBeReadInOnePlaceIsComparedInTheOthers) {
   file.set("w.scale", 1, -1.0F);
   file.tensors.push_back({"plain", "F32", {2}, bytes_of_values(std::vector<float>{1, 2})});
   file.write(path("b"));
-  const auto result = compare_files("a", "b");
+  const auto result = compare_paths("a", "b");
   ASSERT_EQ(result.pairs.size(), 1U);
   EXPECT_THAT(result.pairs[0].problem, HasSubstr("'w': quantize: expected a scale"));
   EXPECT_THAT(names(result.only_b), ElementsAre("plain"));
@@ -241,13 +241,33 @@ TEST_F(Compare, ProgressEndsWithAllBytes) {
   write_tensors(path("a"), {named_tensor("w", {8, 8}, 1), named_tensor("v", {3}, 1)});
   const WeightFile a = open_weights(path("a"));
   std::uint64_t last = 0, all = 0;
-  compare_weights(a, a, {}, [&](std::uint64_t done, std::uint64_t of) {
+  compare_files(a, a, {}, [&](std::uint64_t done, std::uint64_t of) {
     EXPECT_GE(done, last);
     last = done;
     all = of;
   });
   EXPECT_EQ(last, all);
   EXPECT_EQ(all, 2U * 4 * (64 + 3));
+}
+
+// What quantize writes of a channel of zeros, by two ranges.
+TEST_F(Compare, WhatQuantizeWrites) {
+  auto x = named_tensor("x", {70, 100}, 1);
+  std::fill_n(x.values.begin() + 400, 100, 0.0F);
+  write_tensors(path("in"), {x});
+  for (const auto& [scheme, to] : {std::pair{"int8:channel", "a"}, {"int8:channel:mse", "b"}}) {
+    const WeightFile file = open_weights(path("in"));
+    QuantizeOptions options;
+    options.scheme = scheme;
+    QuantizePlan plan = plan_quantization(file, options);
+    write_quantized(file, plan, path(to));
+  }
+  const auto result = compare_paths("a", "b");
+  ASSERT_TRUE(result.pairs[0].codes_differ);
+  EXPECT_GT(*result.pairs[0].codes_differ, 0U);
+  EXPECT_EQ(result.lint_a[0].lint.zero_blocks, 1U);
+  EXPECT_EQ(result.lint_a[0].lint.tiles, 70U);
+  EXPECT_TRUE(result.lint_a[0].lint.is_clean());
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class Strangers : public ::testing::Test {
         EXPECT_EQ(file.load(weight).values().size(), weight.count);
         file.lint(weight);
       }
-      compare_weights(file, file);
+      compare_files(file, file);
     });
     EXPECT_THAT(said, Not(HasSubstr("\n")));
     return said;

@@ -174,7 +174,7 @@ std::string timings_text(const FileAnalysis& analysis, int width) {
   return text +
          "\nA product of so many rows of activations with the matrix, quantized on the way, on "
          "this\n"
-         "machine; fp32 is oneDNN's.\n";
+         "thread of this machine; fp32 is oneDNN's.\n";
 }
 
 Json json_of(double x) { return std::isfinite(x) ? Json(x) : Json(); }

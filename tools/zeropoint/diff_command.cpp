@@ -228,8 +228,8 @@ void run_files(const DiffOptions& options) {
   const WeightFile a = open_weights(options.files[0]), b = open_weights(options.files[1]);
   const FileComparison comparison = [&] {
     ProgressOfBytes progress("comparing");
-    return compare_weights(a, b, options.only,
-                           [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); });
+    return compare_files(a, b, options.only,
+                         [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); });
   }();
   if (!options.json.empty()) write_text(options.json, ::to_json(comparison, a, b));
   if (options.json != "-") write_text("-", ::to_text(comparison, a, b, order, limit));

@@ -35,11 +35,9 @@ std::string decibels(const std::optional<double>& db) {
 }
 
 double badness(const WeightDifference& row) {
-  if (!row.problem.empty()) return std::numeric_limits<double>::infinity();
-  // Of no error, those where a number stands against none come first.
-  const auto error = row.relative_error();
-  if (error && *error == 0 && row.non_finite_differ > 0) return 0x1p-1000;
-  return error.value_or(std::numeric_limits<double>::max());
+  constexpr double kWorse = std::numeric_limits<double>::infinity();
+  if (!row.problem.empty() || row.non_finite_differ > 0) return kWorse;
+  return row.relative_error().value_or(std::numeric_limits<double>::max());
 }
 
 std::vector<const WeightDifference*> sorted(const FileComparison& comparison, DiffOrder order) {

@@ -10,23 +10,26 @@
 namespace zeropoint {
 
 /// What scale and zero point are computed in: float32 throughout; float64 throughout; float64
-/// after max − min was taken in float32; the scale in float32 and the zero point in float64.
-enum class Arithmetic { float32, float64, float32_width, float32_scale };
+/// after max − min was taken in float32; the scale in float32 and the zero point in float64; the
+/// scale in float64, rounded to float32, and the zero point in float64 by that.
+enum class Arithmetic { float32, float64, float32_width, float32_scale, float64_rounded };
 enum class Mapping { affine, symmetric };
 /// Which codes a signed or unsigned grid of b bits has: all; one fewer, at the end that symmetry
 /// removes; one fewer where the mapping is symmetric, of signed grids of 8 bits and more (ONNX
 /// Runtime's int8 and int16, not its int4).
 enum class GridEnds { full, narrow, by_mapping };
 /// Scale of a symmetric mapping: the largest magnitude over the codes above the zero point (127 of
-/// int8), or twice that magnitude over the codes in all (255 of int8, 254 of int8-narrow).
-enum class SymmetricScale { reach, width };
+/// int8), or twice that magnitude over the codes in all (255 of int8, 254 of int8-narrow), or each
+/// end over the codes on its side (128 and 127), whichever is more (FBGEMM's preserve_sparsity).
+enum class SymmetricScale { reach, width, ends };
 /// z, with [a, b] the range and [c, d] the grid: (ad − bc)/(a − b); c − a/s; c minus a/s rounded by
 /// itself; from whichever end adds the smaller terms.
 enum class ZeroPointFrom { both_ends, min, min_apart, nearer_end };
 /// What a scale too small to be used becomes: the smallest normal float32; 1, with zero point 0;
-/// 2⁻²³ as the least; 0.1 where it is 0 or its reciprocal is infinite; or it is kept, down to the
-/// smallest subnormal.
-enum class SmallScale { normal, one, epsilon, tenth, kept };
+/// 2⁻²³ as the least; 0.1 where it is 0 or its reciprocal is infinite; it is kept, down to the
+/// smallest subnormal; or 0.1 as before and else 6.1e-5 as the least, about fp16's smallest normal
+/// number, for which the range's ends grow in proportion before the zero point is found.
+enum class SmallScale { normal, one, epsilon, tenth, kept, cutoff };
 enum class Operation { divide, multiply };
 enum class ZeroPointOrder { before_rounding, after_rounding };
 enum class NormSum { float64, float32x8 };

@@ -24,7 +24,8 @@ CodeMatrix make_codes(const IntegerGrid& grid, std::size_t rows, std::size_t col
 /// What codes mean beside their format: fixed before a static scheme is used, or found in the
 /// tensor itself.
 struct TensorParams {
-  std::vector<QuantParams> tiles;  ///< one a tile; of float formats and codebooks the scale alone
+  std::vector<QuantParams> tiles;  ///< one a tile; of float formats and codebooks the scale alone,
+                                   ///< which is 0 where levels in the root mean square are all 0
   std::vector<float> levels;       ///< a fitted codebook's, ascending
   float tensor_scale = 1;          ///< of block formats with a second scale (NVFP4)
   std::vector<float> smoothing;    ///< the factors of smooth, the same of both operands

@@ -32,6 +32,8 @@ std::pair<QTensor, QTensor> quantize_pair(MatrixView<const float> a, MatrixView<
 
 /// With parameters that are given: static quantization. As many as the scheme has tiles for that
 /// matrix, or one for all. A scheme that shrinks chooses the scales anew once there are codes.
+/// Throws InputError on scales that are no positive numbers, and on levels that are not as many as
+/// the format's.
 QTensor quantize(MatrixView<const float> x, const Scheme& scheme, const TensorParams& params,
                  Role role = Role::stored, std::string_view what = "tensor");
 

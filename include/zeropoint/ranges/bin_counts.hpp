@@ -9,13 +9,15 @@ namespace zeropoint {
 
 /// How many floats begin with which 22 bits: sign, exponent and 13 of the fraction, so that a bin
 /// is at most 2⁻¹³ of its values wide. Bins are numbered in the order of their values; −0 counts as
-/// +0. Counts of 32 bits, and the carries of those that overflow, in pages of 16 KiB that exist
-/// where values fall: 16.1 MiB where they fall everywhere, some 1 MiB for normal data.
+/// +0. Counts of 32 bits, and the carries of those that overflow: up to kFew bins as a list (8 to
+/// 16 bytes a bin), more in pages of 16 KiB that exist where values fall: 16.1 MiB where they fall
+/// everywhere, some 1 MiB for normal data.
 class BinCounts {
  public:
   static constexpr int kBits = 22;
   static constexpr int kPageBits = 12;
   static constexpr std::uint32_t kBins = 1U << kBits;
+  static constexpr std::size_t kFew = 1024;
 
   /// All finite; not checked. By up to 16 threads if there are many values; their own pages take
   /// up to 32 MiB meanwhile, all together.
@@ -29,6 +31,9 @@ class BinCounts {
   /// false.
   template <class Visit>
   void for_each(const Visit& visit) const {
+    for (const auto& [bin, count] : few_) {
+      if (!visit(bin, carries_.empty() ? count : (*this)[bin])) return;
+    }
     for (std::uint32_t page = 0; page < pages_.size(); ++page) {
       for (std::uint32_t i = 0; i < pages_[page].size(); ++i) {
         const std::uint32_t bin = page << kPageBits | i;
@@ -53,10 +58,21 @@ class BinCounts {
   static constexpr std::uint32_t kPages = kBins / kPageBins;
   using Page = std::vector<std::uint32_t>;
 
+  struct Counted {
+    std::uint32_t bin, count;
+    bool operator==(const Counted&) const = default;
+  };
+
+  void add_few(std::span<const float> values);
+  void merge_few(std::span<const Counted> others);
+  void add_to_pages(std::span<const float> values);
+  void spread();
+  void gather();
   template <class Spill>
   void count(std::span<const float> values, std::size_t most_pages, const Spill& spill);
 
-  std::vector<Page> pages_;                         ///< empty until something is counted
+  std::vector<Counted> few_;  ///< in ascending order; empty if pages are not
+  std::vector<Page> pages_;   ///< empty until more than kFew bins hold something
   std::map<std::uint32_t, std::uint32_t> carries_;  ///< by bin, in units of 2^32
 };
 

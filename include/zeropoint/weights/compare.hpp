@@ -86,8 +86,8 @@ struct FileComparison {
 /// at a time, and gives the same at any number of threads. `progress` counts the bytes of both
 /// files' tensors. Throws InputError if `only` is no pattern; a tensor that cannot be read is a
 /// problem of its own.
-FileComparison compare_weights(const WeightFile& a, const WeightFile& b,
-                               const std::string& only = {}, const BytesProgress& progress = {});
+FileComparison compare_files(const WeightFile& a, const WeightFile& b, const std::string& only = {},
+                             const BytesProgress& progress = {});
 
 /// The tensors of one file that `only` chooses, alike.
 std::vector<const Weight*> select_weights(const WeightFile& file, const std::string& only);
