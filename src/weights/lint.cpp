@@ -74,6 +74,7 @@ Blocks ggml_blocks(const TensorType& type) {
   if (type.name == "Q2_K") blocks.scale_at = 80;
   if (type.name == "Q3_K") blocks.scale_at = 108;
   if (type.name == "Q6_K") blocks.scale_at = 208;
+  if (type.name == "MXFP4") blocks.one = 0;
   if (type.name == "Q8_K") {
     blocks.scale_bytes = 4;
     blocks.one = kOneFp32;

@@ -113,7 +113,7 @@ TEST_F(Lint, BlocksOfZeropointsOwn) {
 // A block of ggml's: codes that stand for something under a d of 0 are lost.
 TEST(LintOfBlocks, OfGgml) {
   for (const auto& type : tensor_types()) {
-    if (type.kind != TensorKind::blocks) continue;
+    if (type.kind != TensorKind::blocks || type.name == "MXFP4") continue;  // no scale is 0
     SCOPED_TRACE(type.name);
     const std::size_t d = type.name == "Q2_K"   ? 80
                           : type.name == "Q3_K" ? 108
