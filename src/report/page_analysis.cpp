@@ -60,6 +60,7 @@ std::string pareto_figure(const FileAnalysis& analysis, int figure_number) {
 }
 
 std::string schemes_table(const FileAnalysis& analysis) {
+  if (analysis.front.empty()) return "<p class=\"note\">No tensor to quantize.</p>";
   std::vector<std::size_t> order(analysis.schemes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, {}, [&](std::size_t i) { return analysis.totals[i].bytes; });

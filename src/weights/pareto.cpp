@@ -77,6 +77,7 @@ void find_front(FileAnalysis& analysis) {
     values += static_cast<double>(weight.count);
   }
   analysis.totals.assign(schemes, {});
+  for (auto& total : analysis.totals) total.bytes = total.mixed_bytes = kept;
   if (tried.empty()) return;
   const auto error_of = [](const AnalyzedWeight& weight, std::size_t scheme) {
     const double relative = weight.trials[scheme].relative_error;

@@ -296,7 +296,9 @@ std::string to_text(const FileAnalysis& analysis, int width) {
   std::string text =
       fmt::format("{}: {}, {} tensors, {}\n\n", printable(analysis.path), analysis.container,
                   analysis.weights.size(), size_text(static_cast<double>(analysis.tensor_bytes)));
-  text += tensors_text(analysis, width) + "\n" + schemes_text(analysis, width);
+  text += tensors_text(analysis, width);
+  if (analysis.front.empty()) return text;
+  text += "\n" + schemes_text(analysis, width);
   return text + timings_text(analysis, width);
 }
 
