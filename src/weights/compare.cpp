@@ -3,240 +3,291 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <set>
+#include <limits>
+#include <map>
 
 #include <fmt/format.h>
 
+#include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 
+#include "weights/differences.hpp"
 #include "weights/name_pattern.hpp"
 
 namespace zeropoint {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 16;
-constexpr float kLargest = std::numeric_limits<float>::max();
+using Shape = std::vector<std::size_t>;
 
-struct Sums {
-  double error = 0, energy_a = 0, energy_b = 0, dot = 0;
-  std::size_t differ = 0, not_finite = 0, not_finite_a = 0, not_finite_b = 0;
-  float largest = -1;
-  std::size_t at = 0;
-};
-
-Sums sums_of(const float* a, const float* b, std::size_t begin, std::size_t end) {
-  double error = 0, energy_a = 0, energy_b = 0, dot = 0;
-  std::size_t differ = 0, not_finite = 0, not_finite_a = 0, not_finite_b = 0;
-  float largest = 0;
-#pragma omp simd reduction(+ : error, energy_a, energy_b, dot, differ, not_finite, not_finite_a, not_finite_b) \
-    reduction(max : largest)
-  for (std::size_t i = begin; i < end; ++i) {
-    const bool fine_a = std::abs(a[i]) <= kLargest, fine_b = std::abs(b[i]) <= kLargest;
-    const bool fine = fine_a && fine_b;
-    const double x = fine ? a[i] : 0.0F, y = fine ? b[i] : 0.0F;
-    const double d = x - y;
-    error += d * d;
-    energy_a += x * x;
-    energy_b += y * y;
-    dot += x * y;
-    differ += x != y;
-    not_finite += fine_a != fine_b;
-    not_finite_a += !fine_a;
-    not_finite_b += !fine_b;
-    const auto distance = static_cast<float>(std::abs(d));
-    largest = distance > largest ? distance : largest;
-  }
-  return {error,      energy_a,     energy_b,     dot,     differ,
-          not_finite, not_finite_a, not_finite_b, largest, 0};
+Shape squeezed(const Shape& shape) {
+  Shape rest;
+  std::ranges::copy_if(shape, std::back_inserter(rest), [](std::size_t n) { return n != 1; });
+  return rest;
 }
 
-// All pieces, in order; and where the largest difference is.
-Sums compare_values(std::span<const float> a, std::span<const float> b) {
-  std::vector<Sums> pieces((a.size() + kPiece - 1) / kPiece);
-  parallel_for(a.size(), kPiece, [&](std::size_t begin, std::size_t end) {
-    pieces[begin / kPiece] = sums_of(a.data(), b.data(), begin, end);
-  });
-  Sums all;
-  for (std::size_t p = 0; p < pieces.size(); ++p) {
-    const Sums& piece = pieces[p];
-    all.error += piece.error;
-    all.energy_a += piece.energy_a;
-    all.energy_b += piece.energy_b;
-    all.dot += piece.dot;
-    all.differ += piece.differ;
-    all.not_finite += piece.not_finite;
-    all.not_finite_a += piece.not_finite_a;
-    all.not_finite_b += piece.not_finite_b;
-    if (piece.largest > all.largest) {
-      all.largest = piece.largest;
-      all.at = p * kPiece;
+std::optional<double> relative(double error, double energy) {
+  if (error == 0) return 0;
+  if (energy == 0) return std::nullopt;
+  return std::sqrt(error / energy);
+}
+
+// Those whose names are in one file alone.
+void pair_rest(const std::vector<const Weight*>& rest_a, const std::vector<const Weight*>& rest_b,
+               WeightPairs& result) {
+  const auto shape = [](const Weight* weight) { return squeezed(weight->shape); };
+  if (std::ranges::equal(rest_a, rest_b, {}, shape, shape)) {
+    for (std::size_t i = 0; i < rest_a.size(); ++i) {
+      result.pairs.push_back({rest_a[i], rest_b[i], PairedBy::order});
+    }
+    return;
+  }
+  std::map<Shape, std::pair<std::vector<const Weight*>, std::vector<const Weight*>>> by_shape;
+  for (const Weight* weight : rest_a) by_shape[shape(weight)].first.push_back(weight);
+  for (const Weight* weight : rest_b) by_shape[shape(weight)].second.push_back(weight);
+  const auto is_only = [&](const Weight* weight) {
+    const auto& [of_a, of_b] = by_shape[shape(weight)];
+    return of_a.size() == 1 && of_b.size() == 1;
+  };
+  for (const Weight* weight : rest_a) {
+    if (is_only(weight)) {
+      result.pairs.push_back({weight, by_shape[shape(weight)].second[0], PairedBy::shape});
+    } else {
+      result.only_a.push_back(weight);
     }
   }
-  for (; all.largest > 0 && all.at < a.size(); ++all.at) {
-    const double x = a[all.at], y = b[all.at];
-    if (static_cast<float>(std::abs(x - y)) == all.largest) break;
-  }
-  return all;
+  std::ranges::copy_if(rest_b, std::back_inserter(result.only_b), std::not_fn(is_only));
 }
 
-std::vector<std::size_t> index_of(std::size_t at, std::span<const std::size_t> shape) {
-  std::vector<std::size_t> index(shape.size());
+// An index for each axis.
+Shape place_of(std::size_t at, const Shape& shape) {
+  Shape place(shape.size());
   for (std::size_t axis = shape.size(); axis-- > 0;) {
-    index[axis] = at % shape[axis];
+    place[axis] = at % shape[axis];
     at /= shape[axis];
   }
-  return index;
+  return place;
 }
 
-// The codes of two tensors of the same kind: those of less than a byte lie in U8, packed, and are
-// compared where ONNX or zeropoint says how wide they are.
-void compare_codes(const WeightFile& file_a, const Weight& a, const WeightFile& file_b,
-                   const Weight& b, WeightDifference& result) {
-  const bool is_integer = a.is_quantized && b.is_quantized && a.stored->type == b.stored->type &&
-                          a.stored->type->kind == TensorKind::integer &&
-                          a.stored->count == b.stored->count;
-  const auto bits = [](const Weight& w) {
-    return w.scheme ? w.scheme->format.bits : static_cast<int>(w.stored->type->bits());
-  };
-  const auto kind = [](const Weight& w) {
-    return w.scheme ? w.scheme->format.kind : FormatKind::integer;
-  };
-  if (!is_integer || bits(a) != bits(b) || kind(a) != kind(b)) return;
-  if (kind(a) != FormatKind::integer || (a.scheme && bits(a) < 8)) return;
-  const auto bytes_a = file_a.file().load(*a.stored);
-  const auto bytes_b = file_b.file().load(*b.stored);
-  const TensorType& type = *a.stored->type;
-  std::size_t differ = 0;
-  double largest = 0;
-  std::vector<float> some_a(kPiece), some_b(kPiece);
-  for (std::size_t done = 0; done < a.stored->count; done += kPiece) {
-    const std::size_t now = std::min(kPiece, a.stored->count - done);
-    const std::size_t at = done / type.block * type.bytes;
-    type.decode(bytes_a.bytes().data() + at, now, some_a.data());
-    type.decode(bytes_b.bytes().data() + at, now, some_b.data());
-    for (std::size_t i = 0; i < now; ++i) {
-      const double step = std::abs(double{some_a[i]} - some_b[i]);
-      differ += step != 0;
-      largest = std::max(largest, step);
-    }
-  }
-  result.codes_differ = differ;
-  result.largest_step = largest;
+bool same_bytes(const TensorBytes& a, const TensorBytes& b) {
+  const auto x = a.bytes(), y = b.bytes();
+  return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size()) == 0);
 }
 
-// Pairs by name, then by shape and order.
-std::vector<std::pair<const Weight*, const Weight*>> pairs_of(const WeightFile& a,
-                                                              const WeightFile& b,
-                                                              FileDifference& result) {
-  std::vector<std::pair<const Weight*, const Weight*>> pairs;
-  std::set<const Weight*> taken;
-  std::vector<const Weight*> left_a, left_b;
-  for (const auto& weight : a.weights()) {
-    const Weight* const other = b.find(weight.name);
-    if (other == nullptr) {
-      left_a.push_back(&weight);
-      continue;
-    }
-    pairs.emplace_back(&weight, other);
-    taken.insert(other);
+bool identical(const WeightFile& file_a, const Weight& a, const WeightFile& file_b,
+               const Weight& b) {
+  if (a.shape != b.shape || a.is_quantized != b.is_quantized || a.scheme != b.scheme) return false;
+  const auto *const how_a = file_a.dequantization(a), *const how_b = file_b.dequantization(b);
+  if ((how_a == nullptr) != (how_b == nullptr)) return false;
+  if (how_a != nullptr && (how_a->axis != how_b->axis || how_a->block != how_b->block ||
+                           how_a->per_channel != how_b->per_channel)) {
+    return false;
   }
-  for (const auto& weight : b.weights()) {
-    if (!taken.contains(&weight)) left_b.push_back(&weight);
-  }
-  const bool alike = left_a.size() == left_b.size() &&
-                     std::ranges::equal(
-                         left_a, left_b, {}, [](const Weight* w) { return w->shape; },
-                         [](const Weight* w) { return w->shape; });
-  for (std::size_t i = 0; alike && i < left_a.size(); ++i) pairs.emplace_back(left_a[i], left_b[i]);
-  for (const Weight* weight : left_a) {
-    if (!alike) result.only_a.push_back(weight->name);
-  }
-  for (const Weight* weight : left_b) {
-    if (!alike) result.only_b.push_back(weight->name);
-  }
-  return pairs;
+  const auto parts_a = file_a.parts(a), parts_b = file_b.parts(b);
+  return std::ranges::equal(
+      parts_a, parts_b, [&](const StoredTensor* part_a, const StoredTensor* part_b) {
+        return part_a->type == part_b->type && part_a->shape == part_b->shape &&
+               same_bytes(file_a.file().load(*part_a), file_b.file().load(*part_b));
+      });
 }
 
-void add_lint(const WeightFile& file, const Weight& weight, std::size_t not_finite,
-              std::vector<LintFinding>& findings) {
-  LintFinding finding{weight.name, weight.type, not_finite, file.lint(weight)};
-  if (!finding.is_clean()) findings.push_back(std::move(finding));
+void compare(const WeightFile& file_a, const WeightFile& file_b, WeightDifference& out) {
+  const Weight &a = *out.pair.a, &b = *out.pair.b;
+  if (squeezed(a.shape) != squeezed(b.shape)) {
+    out.problem = "shapes differ";
+    return;
+  }
+  out.identical = identical(file_a, a, file_b, b);
+  if (const auto codes = code_differences(file_a, a, file_b, b)) {
+    out.codes_differ = codes->differ;
+    out.largest_step = codes->largest_step;
+  }
+  const WeightValues values_a = file_a.load(a), values_b = file_b.load(b);
+  const Differences found = differences(values_a.values(), values_b.values());
+  out.values = found.values;
+  out.values_differ = found.differ;
+  out.error = found.error;
+  out.energy_a = found.energy_a;
+  out.energy_b = found.energy_b;
+  out.product = found.product;
+  out.largest = found.largest;
+  if (found.largest_at != Differences::kNone) {
+    out.largest_at = place_of(found.largest_at, a.shape);
+    out.largest_a = values_a.values()[found.largest_at];
+    out.largest_b = values_b.values()[found.largest_at];
+  }
+  out.non_finite_a = found.non_finite_a;
+  out.non_finite_b = found.non_finite_b;
+  out.non_finite_differ = found.non_finite_differ;
+  if (found.non_finite_differ > 0) {
+    out.non_finite_differ_at = place_of(found.non_finite_differ_at, a.shape);
+  }
+}
+
+bool is_plain_numbers(const Weight& weight) { return weight.is_numbers() && !weight.is_quantized; }
+
+// Plain numbers that were compared are not read again.
+LintedWeight linted(const WeightFile& file, const Weight& weight,
+                    std::optional<std::size_t> non_finite) {
+  LintedWeight row{&weight, {}, {}};
+  if (is_plain_numbers(weight) && non_finite) {
+    row.lint.non_finite = *non_finite;
+    return row;
+  }
+  try {
+    row.lint = file.lint(weight);
+  } catch (const InputError& error) {
+    row.problem = error.what();
+  }
+  return row;
+}
+
+void sort_by_file(const WeightFile& file, std::vector<LintedWeight>& rows) {
+  const Weight* const first = file.weights().data();
+  std::ranges::sort(rows, {}, [first](const LintedWeight& row) { return row.weight - first; });
 }
 
 }  // namespace
 
-FileDifference compare_files(const WeightFile& a, const WeightFile& b, const std::string& only,
-                             const BytesProgress& progress) {
-  FileDifference result;
-  result.path_a = a.file().path();
-  result.path_b = b.file().path();
-  result.container_a = a.file().container();
-  result.container_b = b.file().container();
-  std::optional<NamePattern> pattern;
-  if (!only.empty()) pattern.emplace(only, "--only");
-  auto pairs = pairs_of(a, b, result);
-  std::uint64_t done = 0, all = 0;
-  if (pattern) {
-    std::erase_if(pairs, [&](const auto& pair) { return !pattern->matches(pair.first->name); });
-    std::erase_if(result.only_a, [&](const auto& name) { return !pattern->matches(name); });
-    std::erase_if(result.only_b, [&](const auto& name) { return !pattern->matches(name); });
+std::string_view to_string(PairedBy paired_by) {
+  switch (paired_by) {
+    case PairedBy::order:
+      return "order";
+    case PairedBy::shape:
+      return "shape";
+    case PairedBy::name:
+      break;
   }
-  for (const auto& [x, y] : pairs) all += x->bytes + y->bytes;
-  double error = 0, energy = 0;
-  for (const auto& [x, y] : pairs) {
-    WeightDifference& each = result.weights.emplace_back();
-    each.name_a = x->name;
-    each.name_b = y->name;
-    each.by_shape = x->name != y->name;
-    each.shape = x->shape;
-    each.type_a = x->type;
-    each.type_b = y->type;
-    each.bytes_a = x->bytes;
-    each.bytes_b = y->bytes;
-    each.count = x->count;
-    result.bytes_a += x->bytes;
-    result.bytes_b += y->bytes;
-    done += x->bytes + y->bytes;
-    // A vector of n and a matrix of 1 × n are the same to containers that know rows alone.
-    const auto without_ones = [](std::vector<std::size_t> shape) {
-      std::erase(shape, std::size_t{1});
-      return shape;
-    };
-    if (without_ones(x->shape) != without_ones(y->shape)) {
-      each.problem =
-          fmt::format("shapes [{}] and [{}]", fmt::join(x->shape, ", "), fmt::join(y->shape, ", "));
+  return "name";
+}
+
+WeightPairs pair_weights(const WeightFile& a, const WeightFile& b) {
+  WeightPairs result;
+  std::vector<const Weight*> rest_a, rest_b;
+  std::vector<bool> is_taken(b.weights().size(), false);
+  for (const auto& weight : a.weights()) {
+    const Weight* const other = b.find(weight.name);
+    if (other == nullptr) {
+      rest_a.push_back(&weight);
       continue;
     }
-    const WeightValues values_a = a.load(*x), values_b = b.load(*y);
-    const Sums sums = compare_values(values_a.values(), values_b.values());
-    each.relative_error = sums.error == 0      ? 0
-                          : sums.energy_a == 0 ? std::numeric_limits<double>::infinity()
-                                               : std::sqrt(sums.error / sums.energy_a);
-    each.sqnr_db = each.relative_error > 0 ? -20 * std::log10(each.relative_error) : kNone;
-    if (sums.energy_a > 0 && sums.energy_b > 0) {
-      each.cosine = sums.dot / std::sqrt(sums.energy_a) / std::sqrt(sums.energy_b);
-    }
-    each.values_differ = sums.differ;
-    each.not_finite_differ = sums.not_finite;
-    if (sums.largest > 0 && sums.at < each.count) {
-      each.largest = sums.largest;
-      each.largest_at = index_of(sums.at, x->shape);
-      each.largest_a = values_a.values()[sums.at];
-      each.largest_b = values_b.values()[sums.at];
-    }
-    compare_codes(a, *x, b, *y, each);
-    result.values += each.count;
-    result.same += sums.error == 0 && sums.differ == 0 && sums.not_finite == 0;
-    error += sums.error;
-    energy += sums.energy_a;
-    add_lint(a, *x, sums.not_finite_a, result.lint_a);
-    add_lint(b, *y, sums.not_finite_b, result.lint_b);
-    if (progress) progress(done, all);
+    is_taken[static_cast<std::size_t>(other - b.weights().data())] = true;
+    result.pairs.push_back({&weight, other, PairedBy::name});
   }
-  result.relative_error = error == 0    ? 0
-                          : energy == 0 ? std::numeric_limits<double>::infinity()
-                                        : std::sqrt(error / energy);
+  for (std::size_t i = 0; i < is_taken.size(); ++i) {
+    if (!is_taken[i]) rest_b.push_back(&b.weights()[i]);
+  }
+  // An index or a count is never a weight.
+  for (const bool numbers : {true, false}) {
+    const auto of = [numbers](std::vector<const Weight*> some) {
+      std::erase_if(some, [&](const Weight* weight) { return weight->is_numbers() != numbers; });
+      return some;
+    };
+    pair_rest(of(rest_a), of(rest_b), result);
+  }
+  const auto in_file = [](std::vector<const Weight*>& some) { std::ranges::sort(some); };
+  in_file(result.only_a);
+  in_file(result.only_b);
+  std::ranges::sort(result.pairs, {}, &WeightPair::a);
   return result;
+}
+
+std::optional<double> WeightDifference::relative_error() const { return relative(error, energy_a); }
+
+std::optional<double> WeightDifference::sqnr_db() const {
+  const auto relative = relative_error();
+  if (!relative || *relative == 0) return std::nullopt;
+  return -20 * std::log10(*relative);
+}
+
+std::optional<double> WeightDifference::cosine() const {
+  if (energy_a == 0 || energy_b == 0) return std::nullopt;
+  if (error == 0) return 1;
+  return std::clamp(product / (std::sqrt(energy_a) * std::sqrt(energy_b)), -1.0, 1.0);
+}
+
+std::optional<double> FileComparison::relative_error() const { return relative(error, energy_a); }
+
+std::vector<const WeightDifference*> FileComparison::worst(std::size_t most) const {
+  std::vector<const WeightDifference*> rows;
+  for (const auto& pair : pairs) {
+    if (pair.problem.empty() && pair.error > 0) rows.push_back(&pair);
+  }
+  std::ranges::stable_sort(rows, std::greater<>(), [](const WeightDifference* row) {
+    return row->relative_error().value_or(std::numeric_limits<double>::infinity());
+  });
+  if (rows.size() > most) rows.resize(most);
+  return rows;
+}
+
+FileComparison compare_files(const WeightFile& a, const WeightFile& b, const std::string& only,
+                             const BytesProgress& progress) {
+  std::optional<NamePattern> pattern;
+  if (!only.empty()) pattern.emplace(only, "--only");
+  const auto is_asked = [&](const Weight* weight) {
+    return !pattern || pattern->matches(weight->name);
+  };
+  WeightPairs pairs = pair_weights(a, b);
+  std::erase_if(pairs.pairs,
+                [&](const WeightPair& pair) { return !is_asked(pair.a) && !is_asked(pair.b); });
+  std::erase_if(pairs.only_a, std::not_fn(is_asked));
+  std::erase_if(pairs.only_b, std::not_fn(is_asked));
+
+  std::uint64_t done = 0, all = 0;
+  for (const auto& pair : pairs.pairs) all += pair.a->bytes + pair.b->bytes;
+  for (const Weight* weight : pairs.only_a) all += weight->bytes;
+  for (const Weight* weight : pairs.only_b) all += weight->bytes;
+  const auto advance = [&](std::uint64_t bytes) {
+    done += bytes;
+    if (progress) progress(done, all);
+  };
+  FileComparison result;
+  for (const auto& pair : pairs.pairs) {
+    WeightDifference row;
+    row.pair = pair;
+    try {
+      compare(a, b, row);
+    } catch (const InputError& error) {
+      row.problem = error.what();
+    }
+    const bool is_compared = row.problem.empty();
+    if (is_compared) {
+      result.compared += 1;
+      result.identical += row.identical ? 1 : 0;
+      result.values += row.values;
+      result.error += row.error;
+      result.energy_a += row.energy_a;
+    }
+    const auto known = [&](std::size_t count) {
+      return is_compared ? std::optional(count) : std::nullopt;
+    };
+    result.lint_a.push_back(linted(a, *pair.a, known(row.non_finite_a)));
+    result.lint_b.push_back(linted(b, *pair.b, known(row.non_finite_b)));
+    result.pairs.push_back(std::move(row));
+    advance(pair.a->bytes + pair.b->bytes);
+  }
+  for (const Weight* weight : pairs.only_a) {
+    result.lint_a.push_back(linted(a, *weight, std::nullopt));
+    advance(weight->bytes);
+  }
+  for (const Weight* weight : pairs.only_b) {
+    result.lint_b.push_back(linted(b, *weight, std::nullopt));
+    advance(weight->bytes);
+  }
+  sort_by_file(a, result.lint_a);
+  sort_by_file(b, result.lint_b);
+  result.only_a = std::move(pairs.only_a);
+  result.only_b = std::move(pairs.only_b);
+  return result;
+}
+
+std::vector<const Weight*> select_weights(const WeightFile& file, const std::string& only) {
+  std::optional<NamePattern> pattern;
+  if (!only.empty()) pattern.emplace(only, "--only");
+  std::vector<const Weight*> chosen;
+  for (const auto& weight : file.weights()) {
+    if (!pattern || pattern->matches(weight.name)) chosen.push_back(&weight);
+  }
+  return chosen;
 }
 
 }  // namespace zeropoint

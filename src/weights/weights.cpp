@@ -1,9 +1,6 @@
 #include "zeropoint/weights/weights.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <functional>
 #include <numeric>
 #include <set>
 
@@ -12,93 +9,83 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/core/words.hpp"
-#include "zeropoint/quantize/qtensor.hpp"
 
 #include "io/shallow_json.hpp"
+#include "quantize/transformed.hpp"
+#include "weights/decoding.hpp"
 #include "weights/layout.hpp"
 
 namespace zeropoint {
 namespace {
-
-constexpr std::size_t kDecodeGrain = std::size_t{1} << 16;  // values; a multiple of every block
 
 // {"version": 1, "tensors": {"NAME": {"scheme": "…", "shape": […], "from": "F32"}}}
 class SchemesReader : public ShallowJson {
  public:
   explicit SchemesReader(const std::string& path) : ShallowJson(path, 4) {}
   struct Entry {
-    std::string name, scheme, from;
+    std::string name, scheme;
     std::vector<std::size_t> shape;
+    int seen = 0;  // one bit a key that must be there
   };
   std::vector<Entry> entries;
 
  private:
   void open(const Path& at, bool is_array) override {
-    if (is_array != (at.size() == 3 && at[2] == "shape")) wrong(at, "what zeropoint writes");
-    if (at.size() == 2 && at[0] == "tensors") entries.push_back({at[1], {}, {}, {}});
+    const bool is_shape = at.size() == 3 && at[0] == "tensors" && at[2] == "shape";
+    const bool is_known = at.size() < 3 && (at.empty() || at[0] == "tensors");
+    if (is_array ? !is_shape : !is_known) wrong(at, kExpected);
+    if (at.size() == 2) entries.push_back({at[1], {}, {}, 0});
+    if (is_shape) mark(2);
   }
   void text(const Path& at, std::string& value) override {
-    if (at.size() != 3 || at[0] != "tensors") return;
-    if (at[2] == "scheme") entries.back().scheme = std::move(value);
-    if (at[2] == "from") entries.back().from = std::move(value);
+    if (at.size() != 3) wrong(at, kExpected);
+    if (at[2] == "scheme") {
+      mark(1);
+      entries.back().scheme = std::move(value);
+    } else if (at[2] == "shape") {
+      wrong(at, kExpected);
+    }
   }
   void number(const Path& at, std::uint64_t value) override {
-    if (at.size() == 4 && at[2] == "shape") entries.back().shape.push_back(value);
-    if (at.size() == 1 && at[0] == "version" && value != 1) wrong(at, "version 1");
+    if (at.size() == 4) {
+      entries.back().shape.push_back(value);
+    } else if (at.size() != 1 || at[0] != "version") {
+      wrong(at, kExpected);
+    } else if (value != 1) {
+      wrong(at, "version 1");
+    }
   }
-  void other(const Path& at) override { wrong(at, "what zeropoint writes"); }
+  void other(const Path& at) override { wrong(at, kExpected); }
+  void mark(int bit) {
+    Entry& entry = entries.back();
+    if ((entry.seen & bit) != 0) wrong({"tensors", entry.name}, "scheme and shape once");
+    entry.seen |= bit;
+  }
+
+  static constexpr std::string_view kExpected = "what zeropoint writes";
 };
 
-std::size_t count_of(std::span<const std::size_t> shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
-}
-
-CodeMatrix stored_codes(const Scheme& scheme, const Tiles& tiles,
-                        std::span<const std::uint8_t> bytes) {
-  const auto& format = scheme.format;
-  const auto fill = [&](auto matrix) -> CodeMatrix {
-    if (!bytes.empty()) std::memcpy(matrix.data(), bytes.data(), bytes.size());
-    return matrix;
-  };
-  const bool is_signed = format.kind == FormatKind::integer && format.grid.is_signed;
-  if (format.kind == FormatKind::block || format.bits < 8 || format.bits > 16) {
-    return fill(Matrix<std::uint8_t>(1, bytes.size()));
+// Why codes and what they mean do not fit together; empty if they do.
+std::string wrong_parts(const DequantizedTensor& how, const StoredTensor& codes,
+                        const StoredTensor& scale, const StoredTensor* zero) {
+  if (codes.type->kind == TensorKind::blocks) return "codes, found blocks";
+  if (scale.type->kind != TensorKind::floating) {
+    return fmt::format("a scale of a floating type, found {}", scale.type->name);
   }
-  if (format.bits == 8) {
-    if (is_signed) return fill(Matrix<std::int8_t>(tiles.rows, tiles.cols));
-    return fill(Matrix<std::uint8_t>(tiles.rows, tiles.cols));
+  const bool has_axis = how.per_channel || how.block != 0;
+  if (has_axis && how.axis >= codes.shape.size()) {
+    return fmt::format("an axis below {}, found {}", codes.shape.size(), how.axis);
   }
-  if (is_signed) return fill(Matrix<std::int16_t>(tiles.rows, tiles.cols));
-  return fill(Matrix<std::uint16_t>(tiles.rows, tiles.cols));
-}
-
-std::size_t last_axis(const Scheme& scheme, std::span<const std::size_t> shape) {
-  const auto seen = tiled_shape(scheme, shape);
-  return seen.empty() ? 1 : seen.back();
-}
-
-// A tensor of zeropoint's own, read whole.
-QTensor read_own(const TensorFile& file, const Weight& weight) {
-  const Layout layout = layout_of(*weight.scheme, weight.shape);
-  TensorParams params;
-  params.tiles = {QuantParams{}};
-  for (const auto& part : layout.others) {
-    const auto bytes = file.load(*file.find(weight.name + part.suffix));
-    read_part(part, bytes.bytes(), printable(weight.name), params);
+  const std::size_t expected = DequantizationTiles(how, codes.shape).count();
+  if (scale.count != expected) return fmt::format("{} scales, found {}", expected, scale.count);
+  if (how.zero_point.empty()) return {};
+  if (zero == nullptr) return fmt::format("'{}', found none", printable(how.zero_point));
+  if (zero->count != expected || zero->type != codes.type) {
+    return fmt::format("zero points {} [{}], found {} [{}]", codes.type->name,
+                       fmt::join(scale.shape, ", "), zero->type->name,
+                       fmt::join(zero->shape, ", "));
   }
-  const auto codes = file.load(*weight.stored);
-  Scheme of_matrix = *weight.scheme;
-  return QTensor(of_matrix, Role::stored, layout.tiles,
-                 stored_codes(of_matrix, layout.tiles, codes.bytes()), std::move(params), 0)
-      .with_scheme(*weight.scheme, last_axis(*weight.scheme, weight.shape));
-}
-
-void decode_all(const StoredTensor& tensor, std::span<const std::uint8_t> bytes,
-                std::span<float> out) {
-  const TensorType& type = *tensor.type;
-  parallel_for(out.size(), kDecodeGrain, [&](std::size_t begin, std::size_t end) {
-    type.decode(bytes.data() + begin / type.block * type.bytes, end - begin, out.data() + begin);
-  });
+  return {};
 }
 
 }  // namespace
@@ -117,37 +104,84 @@ WeightFile::WeightFile(std::unique_ptr<TensorFile> file) : file_(std::move(file)
   }
   add_onnx();
   add_plain();
+  index_names();
 }
 
 const Weight* WeightFile::find(std::string_view name) const {
-  const auto found = std::ranges::find(weights_, name, &Weight::name);
-  return found == weights_.end() ? nullptr : &*found;
+  const auto of = [this](std::size_t i) -> std::string_view { return weights_[i].name; };
+  const auto found = std::ranges::lower_bound(by_name_, name, {}, of);
+  return found != by_name_.end() && of(*found) == name ? &weights_[*found] : nullptr;
+}
+
+const DequantizedTensor* WeightFile::dequantization(const Weight& weight) const {
+  const bool is_onnx =
+      weight.is_quantized && !weight.scheme && weight.stored->type->kind != TensorKind::blocks;
+  return is_onnx ? &dequantizations_[weight.dequantization] : nullptr;
+}
+
+std::vector<const StoredTensor*> WeightFile::parts(const Weight& weight) const {
+  std::vector<const StoredTensor*> parts = {weight.stored};
+  if (weight.scheme) {
+    for (const auto& part : layout_of(*weight.scheme, weight.shape).others) {
+      parts.push_back(file_->find(weight.name + part.suffix));
+    }
+  } else if (const auto* const how = dequantization(weight)) {
+    parts.push_back(file_->find(how->scale));
+    if (!how->zero_point.empty()) parts.push_back(file_->find(how->zero_point));
+  }
+  return parts;
+}
+
+void WeightFile::index_names() {
+  by_name_.resize(weights_.size());
+  std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
+  const auto name = [this](std::size_t i) -> std::string_view { return weights_[i].name; };
+  std::ranges::sort(by_name_, {}, name);
+  const auto twice = std::ranges::adjacent_find(by_name_, {}, name);
+  if (twice != by_name_.end()) {
+    throw InputError(fmt::format("{}: expected each tensor's name once, found '{}' twice",
+                                 printable(file_->path()), printable(name(*twice))));
+  }
 }
 
 void WeightFile::add_own(std::string_view text) {
   SchemesReader reader(file_->path());
   reader.read(text);
+  std::set<const StoredTensor*> taken;
   for (auto& entry : reader.entries) {
+    const std::string where =
+        fmt::format("{}: '{}'", printable(file_->path()), printable(entry.name));
+    const auto refuse = [&](std::string_view expected, std::string_view found) {
+      throw InputError(fmt::format("{}: expected {}, found {}", where, expected, found));
+    };
+    if (entry.seen != 3) refuse("its scheme and shape in the metadata", "one missing");
+    std::size_t count = 1;
+    for (const std::size_t extent : entry.shape) {
+      // Codes take a bit at least, and none is missing: no product that wraps around gets by.
+      if (extent != 0 && count > (std::size_t{1} << 60) / extent) {
+        refuse("a shape that a machine can hold",
+               fmt::format("[{}]", fmt::join(entry.shape, ", ")));
+      }
+      count *= std::max<std::size_t>(extent, 1);
+    }
+    constexpr std::size_t kLongest = 1000;
+    if (entry.scheme.size() > kLongest) refuse("a scheme", "a text of more than 1000 bytes");
     Weight weight;
     weight.name = std::move(entry.name);
     weight.shape = std::move(entry.shape);
-    weight.scheme = parse_scheme(entry.scheme);
+    weight.count = std::ranges::find(weight.shape, 0U) == weight.shape.end() ? count : 0;
     weight.is_quantized = true;
-    weight.type = short_form(*weight.scheme);
     weight.stored = file_->find(weight.name);
-    const std::string where =
-        fmt::format("{}: '{}'", printable(file_->path()), printable(weight.name));
-    std::size_t count = 1;
-    for (const std::size_t extent : weight.shape) {
-      // Codes take a bit at least, and none is missing: no count that wraps around gets by.
-      if (extent != 0 && count > (std::size_t{1} << 60) / extent) {
-        throw InputError(fmt::format("{}: expected a shape that a machine can hold, found [{}]",
-                                     where, fmt::join(weight.shape, ", ")));
+    const Layout layout = [&] {
+      try {
+        weight.scheme = parse_scheme(entry.scheme);
+        return layout_of(*weight.scheme, weight.shape);
+      } catch (const InputError& error) {
+        throw InputError(fmt::format("{}: {}", where, error.what()));
       }
-      count *= extent;
-    }
-    weight.count = count;
-    const Layout layout = layout_of(*weight.scheme, weight.shape);
+    }();
+    if (needs_both(*weight.scheme)) refuse("a scheme of one tensor", "smooth, which is of two");
+    weight.type = short_form(*weight.scheme);
     const auto check = [&](const Layout::Part& part) {
       const StoredTensor* const stored = file_->find(weight.name + part.suffix);
       const auto of = [](const TensorType& type, std::span<const std::size_t> shape) {
@@ -158,6 +192,10 @@ void WeightFile::add_own(std::string_view text) {
             "{}: expected '{}{}' of {} for {}, found {}", printable(file_->path()),
             printable(weight.name), part.suffix, of(*part.type, part.shape), weight.type,
             stored == nullptr ? "none" : of(*stored->type, stored->shape)));
+      }
+      if (!taken.insert(stored).second) {
+        refuse("tensors of its own",
+               fmt::format("'{}' in another's place, too", printable(stored->name)));
       }
       weight.bytes += stored->bytes;
     };
@@ -175,10 +213,9 @@ void WeightFile::add_onnx() {
     const StoredTensor* const scale = file_->find(how.scale);
     const StoredTensor* const zero = how.zero_point.empty() ? nullptr : file_->find(how.zero_point);
     if (codes == nullptr || scale == nullptr) continue;
-    if ((how.per_channel || how.block != 0) && how.axis >= codes->shape.size()) {
-      throw InputError(fmt::format("{}: '{}': expected an axis of {} dimensions, found axis {}",
-                                   printable(file_->path()), printable(how.name),
-                                   codes->shape.size(), how.axis));
+    if (const std::string wrong = wrong_parts(how, *codes, *scale, zero); !wrong.empty()) {
+      throw InputError(fmt::format("{}: '{}': expected {}", printable(file_->path()),
+                                   printable(how.name), wrong));
     }
     Weight weight;
     weight.name = how.name;
@@ -226,8 +263,7 @@ void WeightFile::add_plain() {
 }
 
 WeightValues WeightFile::load(const Weight& weight) const {
-  const bool is_plain =
-      !weight.scheme && (!weight.is_quantized || weight.stored->type->kind == TensorKind::blocks);
+  const bool is_plain = !weight.scheme && dequantization(weight) == nullptr;
   if (is_plain && weight.stored->type->name == "F32") {
     TensorBytes bytes = file_->load(*weight.stored);
     const auto* const from = bytes.bytes().data();
@@ -237,8 +273,14 @@ WeightValues WeightFile::load(const Weight& weight) const {
     }
   }
   if (weight.scheme) {
-    Matrix<float> values = read_own(*file_, weight).dequantized();
-    return WeightValues(std::move(values));
+    try {
+      const Layout layout = layout_of(*weight.scheme, weight.shape);
+      return WeightValues(
+          own_tensor(*file_, weight, layout, own_params(*file_, weight, layout)).dequantized());
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{}: '{}': {}", printable(file_->path()), printable(weight.name),
+                                   error.what()));
+    }
   }
   Matrix<float> values(1, weight.count);
   if (is_plain) {
@@ -264,80 +306,17 @@ void WeightFile::dequantize_onnx(const Weight& weight, std::span<float> out) con
       how.zero_point.empty() ? std::vector<float>() : whole(*file_->find(how.zero_point));
   decode_all(*weight.stored, file_->load(*weight.stored).bytes(), out);
 
-  const auto& shape = weight.shape;
-  const bool is_one = !how.per_channel && how.block == 0;
-  const std::size_t along = is_one ? 1 : shape[how.axis];
-  const std::size_t inner = is_one ? 1 : count_of(std::span(shape).subspan(how.axis + 1));
-  const std::size_t blocks = how.block == 0 ? along : (along + how.block - 1) / how.block;
-  const std::size_t outer =
-      is_one || along == 0 ? 1 : out.size() / along / std::max<std::size_t>(inner, 1);
-  const std::size_t expected = is_one ? 1 : how.block == 0 ? along : outer * blocks * inner;
-  if (scales.size() != expected || (!zeros.empty() && zeros.size() != expected)) {
-    throw InputError(fmt::format("{}: '{}': expected {} scales and zero points, found {} and {}",
-                                 printable(file_->path()), printable(weight.name), expected,
-                                 scales.size(), zeros.size()));
-  }
+  const DequantizationTiles tiles(how, weight.shape);
   parallel_for(out.size(), kDecodeGrain, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      std::size_t which = 0;
-      if (!is_one) {
-        const std::size_t j = i / inner % along;
-        which =
-            how.block == 0 ? j : ((i / inner / along * blocks + j / how.block) * inner + i % inner);
-      }
-      const float code = zeros.empty() ? out[i] : out[i] - zeros[which];
-      out[i] = code * scales[which];
-    }
+    tiles.for_stripes(
+        begin, end, [&](std::size_t at, std::size_t n, std::size_t tile, std::size_t step) {
+          for (std::size_t i = 0; i < n; ++i) {
+            const std::size_t which = tile + i * step;
+            const float code = zeros.empty() ? out[at + i] : out[at + i] - zeros[which];
+            out[at + i] = code * scales[which];
+          }
+        });
   });
-}
-
-WeightLint WeightFile::lint(const Weight& weight) const {
-  WeightLint lint;
-  const auto dead = [](float scale) {
-    return !(std::abs(scale) >= std::numeric_limits<float>::min()) || !std::isfinite(scale);
-  };
-  if (!weight.is_quantized) return lint;
-  if (weight.scheme) {
-    const QTensor q = read_own(*file_, weight);
-    const auto& tiles = q.parameters().tiles;
-    lint.tiles = q.tiles().count();
-    if (weight.scheme->format.kind != FormatKind::block) {
-      for (const auto& tile : tiles) {
-        lint.dead_scales += dead(tile.scale);
-        const bool integer = weight.scheme->format.kind == FormatKind::integer;
-        lint.outside_zero_points +=
-            integer && (tile.zero_point < q.grid().lo() || tile.zero_point > q.grid().hi());
-      }
-    }
-    const Matrix<float> x = q.decoded();
-    const Tiles& cut = q.tiles();
-    std::vector<bool> used(cut.count(), false);
-    for (std::size_t i = 0; i < x.rows(); ++i) {
-      for (std::size_t j = 0; j < x.cols(); ++j) {
-        if (x(i, j) != 0) used[cut.of(i, j)] = true;
-      }
-    }
-    lint.zero_blocks = static_cast<std::size_t>(std::ranges::count(used, false));
-    return lint;
-  }
-  if (weight.stored->type->kind == TensorKind::blocks) {
-    const WeightValues values = load(weight);
-    const std::size_t block = weight.stored->type->block;
-    lint.tiles = (weight.count + block - 1) / block;
-    for (std::size_t i = 0; i < weight.count; i += block) {
-      const auto some = values.values().subspan(i, std::min(block, weight.count - i));
-      lint.zero_blocks += std::ranges::all_of(some, [](float x) { return x == 0; });
-      lint.dead_scales += !std::ranges::all_of(some, [](float x) { return std::isfinite(x); });
-    }
-    return lint;
-  }
-  const DequantizedTensor& how = dequantizations_[weight.dequantization];
-  const StoredTensor& scale = *file_->find(how.scale);
-  std::vector<float> scales(scale.count);
-  decode_all(scale, file_->load(scale).bytes(), scales);
-  lint.tiles = scales.size();
-  lint.dead_scales = static_cast<std::size_t>(std::ranges::count_if(scales, dead));
-  return lint;
 }
 
 WeightFile open_weights(const std::string& path) { return WeightFile(open_tensor_file(path)); }

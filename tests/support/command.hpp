@@ -22,6 +22,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "support/temporary_folder.hpp"
+
 namespace zeropoint::testing {
 
 namespace fs = std::filesystem;
@@ -44,26 +46,6 @@ inline std::vector<std::string> lines_of(const std::string& text) {
   for (std::string line; std::getline(stream, line);) lines.push_back(line);
   return lines;
 }
-
-/// A folder of one test alone, gone after it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::path(::testing::TempDir()) / "zeropoint-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder: " + name);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 /// How the command came out: `status` is -1 if `signal` ended it.
 struct Outcome {

@@ -1,4 +1,4 @@
-// `zeropoint analyze` and `zeropoint diff A B`, run as a user runs them.
+// `zeropoint analyze`, run as a user runs them.
 #include <string>
 
 #include <gmock/gmock.h>
@@ -55,19 +55,6 @@ TEST_F(Analyzing, RefusesInOneLine) {
   EXPECT_THAT(refusal({"analyze", "in", "--only", "("}, "zeropoint-out"), HasSubstr("--only"));
   put(in_folder("bad"), "GGUF and more");
   EXPECT_THAT(refusal({"analyze", "bad"}, "zeropoint-out"), HasSubstr("bad"));
-}
-
-TEST_F(Analyzing, DiffOfTwoFiles) {
-  printed({"quantize", "in", "--scheme", "int8", "-o", "out.safetensors"});
-  const std::string text = printed({"diff", "in", "out.safetensors"});
-  EXPECT_THAT(text, HasSubstr("F32 -> int8"));
-  EXPECT_THAT(text, HasSubstr("1 of 3 tensors are the same"));
-  const auto result = json::parse(printed({"diff", "in", "out.safetensors", "--json", "-"}));
-  EXPECT_EQ(result["tensors"].size(), 3U);
-  EXPECT_EQ(result["tensors_same"], 1);
-  EXPECT_THAT(refusal({"diff", "in"}), HasSubstr("two files"));
-  EXPECT_THAT(refusal({"diff", "in", "out.safetensors", "--sort", "size"}), HasSubstr("--sort"));
-  EXPECT_THAT(refusal({"diff", "in", "in", "in"}), HasSubstr("found 3"));
 }
 
 }  // namespace

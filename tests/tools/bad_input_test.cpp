@@ -46,7 +46,8 @@ class BadInput : public CommandTest {
 TEST_F(BadInput, UnknownWordsComeWithTheNearestKnown) {
   expect_refusals({
       {{"studdy"},
-       "expected one of study, limits, bits, formats, schemes, analyze, quantize, diff, bench, runs, found 'studdy' "
+       "expected one of study, limits, bits, formats, schemes, analyze, quantize, diff, bench, "
+       "runs, found 'studdy' "
        "(did you "
        "mean study?)"},
       {{"run"}, "did you mean runs?"},

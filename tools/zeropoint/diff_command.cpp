@@ -1,3 +1,4 @@
+#include <fstream>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -5,10 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "zeropoint/core/error.hpp"
+#include "zeropoint/core/words.hpp"
 #include "zeropoint/io/npy.hpp"
 #include "zeropoint/quantize/difference.hpp"
+#include "zeropoint/weights/compare.hpp"
 
 #include "arguments.hpp"
+#include "bytes_progress.hpp"
 #include "commands.hpp"
 #include "diff_files.hpp"
 #include "files.hpp"
@@ -20,7 +24,7 @@ namespace {
 
 struct DiffOptions {
   std::vector<std::string> schemes, files;
-  std::string file, json, only, sort, limit;
+  std::string json, only, sort, limit;
 };
 
 std::string share(std::size_t part, std::size_t whole) {
@@ -122,7 +126,56 @@ std::string to_text(const SchemeDifference& difference, const std::string& file)
   return text;
 }
 
-void diff_schemes(const DiffOptions& options) {
+// A tensor as a matrix: an output a row.
+MatrixView<const float> as_matrix(std::span<const float> x, const Weight& weight) {
+  const std::size_t rows = weight.shape.size() < 2 ? 1 : weight.shape[0];
+  const std::size_t cols = rows == 0 ? 0 : x.size() / rows;
+  return {x.data(), rows, cols, static_cast<std::ptrdiff_t>(cols), 1};
+}
+
+bool is_npy(const std::string& file) {
+  constexpr std::string_view kMagic = "\x93NUMPY";
+  std::string head(kMagic.size(), '\0');
+  std::ifstream(file, std::ios::binary)
+      .read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head == kMagic || file.ends_with(".npy");
+}
+
+// JSON and text of the tensors of one file under two schemes.
+std::pair<Json, std::string> diff_schemes(const DiffOptions& options, const Scheme& a,
+                                          const Scheme& b) {
+  const std::string& file = options.files[0];
+  if (is_npy(file)) {
+    const Matrix<float> x = read_npy(file);
+    const auto difference = compare_schemes(x.view(), a, b, file);
+    return {to_json(difference, file), to_text(difference, file)};
+  }
+  const WeightFile weights = open_weights(file);
+  auto chosen = select_weights(weights, options.only);
+  std::erase_if(chosen, [](const Weight* weight) { return !weight->is_numbers(); });
+  if (chosen.empty()) {
+    throw InputError(fmt::format("{}: expected tensors of numbers{}, found none", printable(file),
+                                 options.only.empty() ? "" : " that --only matches"));
+  }
+  Json rows = Json::array();
+  std::string text;
+  std::uint64_t done = 0, all = 0;
+  for (const Weight* weight : chosen) all += weight->bytes;
+  ProgressOfBytes progress("comparing");
+  for (const Weight* weight : chosen) {
+    const std::string name = printable(weight->name);
+    const WeightValues values = weights.load(*weight);
+    const auto difference = compare_schemes(as_matrix(values.values(), *weight), a, b, name);
+    Json row = {{"tensor", weight->name}};
+    row.update(to_json(difference, file));
+    rows.push_back(std::move(row));
+    text += (text.empty() ? "" : "\n") + to_text(difference, name);
+    progress.at(done += weight->bytes, all);
+  }
+  return {rows.size() == 1 ? rows[0] : Json{{"file", file}, {"tensors", rows}}, text};
+}
+
+void run_schemes(const DiffOptions& options) {
   const auto names = read_list(options.schemes, "--schemes");
   if (names.size() != 2) {
     throw InputError(
@@ -130,66 +183,87 @@ void diff_schemes(const DiffOptions& options) {
   }
   const Scheme a = parse_scheme(names[0]);
   const Scheme b = parse_scheme(names[1]);
-  check_distinct({{"--json", options.json}}, {{"the file", options.file}});
-  check_writable(options.json);
-  const Matrix<float> x = read_npy(options.file);
-  const auto difference = compare_schemes(x.view(), a, b, options.file);
-  if (!options.json.empty()) {
-    write_text(options.json, to_json(difference, options.file).dump(2) + "\n");
+  if (options.files.size() != 1) {
+    throw InputError(
+        fmt::format("FILE: expected one with --schemes, found {}", options.files.size()));
   }
-  if (options.json != "-") write_text("-", to_text(difference, options.file));
+  for (const auto& [option, value] :
+       {std::pair{"--sort", &options.sort}, std::pair{"--limit", &options.limit}}) {
+    if (!value->empty()) {
+      throw InputError(fmt::format("{}: expected no --schemes with it, found both", option));
+    }
+  }
+  check_distinct({{"--json", options.json}}, {{"the file", options.files[0]}});
+  check_writable(options.json);
+  const auto [json, text] = diff_schemes(options, a, b);
+  if (!options.json.empty()) {
+    write_text(options.json, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+  if (options.json != "-") write_text("-", text);
 }
 
-void run(DiffOptions options) {
-  const auto refuse = [](std::string_view expected, std::string_view found) {
-    throw InputError(fmt::format("diff: expected {}, found {}", expected, found));
-  };
-  const std::string found = fmt::format("{}", options.files.size());
-  if (!options.schemes.empty()) {
-    if (options.files.size() != 1) refuse("one FILE with --schemes", found);
-    for (const auto* option : {&options.only, &options.sort, &options.limit}) {
-      if (!option->empty()) refuse("--only, --sort and --limit with two files", "--schemes");
-    }
-    options.file = options.files[0];
-    return diff_schemes(options);
+DiffOrder read_order(const std::string& text) {
+  const std::vector<std::string_view> known = {"error", "name", "order"};
+  if (text.empty()) return DiffOrder::error;
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (text == known[i]) return static_cast<DiffOrder>(i);
   }
+  throw InputError(fmt::format("--sort: expected one of {}, found '{}' (did you mean {}?)",
+                               join_words(known), printable(text), nearest_word(text, known)));
+}
+
+void run_files(const DiffOptions& options) {
   if (options.files.size() != 2) {
-    refuse("two files, or one FILE and --schemes A,B",
-           options.files.size() == 1 ? "one file" : found);
+    throw InputError(fmt::format("FILE: expected two, or one with --schemes A,B; found {}",
+                                 options.files.size()));
   }
-  DiffFilesOptions of_files{options.files[0], options.files[1], options.only, options.json};
-  if (!options.sort.empty()) of_files.sort = options.sort;
-  if (!options.limit.empty()) of_files.limit = options.limit;
-  diff_files(of_files);
+  const DiffOrder order = read_order(options.sort);
+  constexpr std::size_t kMostTensors = 40;
+  const std::size_t limit =
+      options.limit.empty() ? kMostTensors
+                            : read_whole<std::size_t>(options.limit, "--limit", 0, 1'000'000'000);
+  check_distinct({{"--json", options.json}}, {{"a file that is read", options.files[0]},
+                                              {"a file that is read", options.files[1]}});
+  check_writable(options.json);
+  const WeightFile a = open_weights(options.files[0]), b = open_weights(options.files[1]);
+  const FileComparison comparison = [&] {
+    ProgressOfBytes progress("comparing");
+    return compare_files(a, b, options.only,
+                         [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); });
+  }();
+  if (!options.json.empty()) write_text(options.json, ::to_json(comparison, a, b));
+  if (options.json != "-") write_text("-", ::to_text(comparison, a, b, order, limit));
 }
 
 }  // namespace
 
 void add_diff_command(CLI::App& app) {
   auto* verb = app.add_subcommand(
-      "diff", "Two files of tensors; or one tensor under two schemes: what differs, and why");
+      "diff", "Two files tensor by tensor, or one file under two schemes: what differs, and why");
   const auto options = std::make_shared<DiffOptions>();
   verb->add_option("--schemes", options->schemes,
-                   "One matrix in a .npy file under two schemes; zeropoint schemes tells of them")
+                   "Two schemes to compare one file under; zeropoint schemes tells of them")
       ->allow_extra_args(false)  // FILE follows
       ->check(given())
       ->type_name("A,B");
   verb->add_option("FILE", options->files,
-                   "Two files (.npy, .npz, safetensors, GGUF, ONNX), or one with --schemes")
+                   "Two files of tensors, or one with --schemes: .npy, .npz, safetensors (or a "
+                   "folder with a set of them), GGUF, ONNX")
       ->required()
       ->check(given())
       ->type_name("");
-  verb->add_option("--only", options->only, "Tensors whose names match")
+  verb->add_option("--only", options->only, "Tensors whose names match, in either file (all)")
       ->check(given())
       ->type_name("REGEX");
-  verb->add_option("--sort", options->sort, "Tensors by error, name or as in the file (error)")
+  verb->add_option("--sort", options->sort, "Tensors by error, name or order in the file (error)")
       ->check(given())
-      ->type_name("ORDER");
-  verb->add_option("--limit", options->limit, "Tensors to be shown (40)")
+      ->type_name("BY");
+  verb->add_option("--limit", options->limit, "Tensors to print; JSON has all (40)")
       ->check(given())
       ->type_name("N");
   verb->add_option("--json", options->json, "As JSON; - is standard output, alone")
       ->check(given())
       ->type_name("FILE");
-  verb->callback([options] { run(*options); });
+  verb->callback(
+      [options] { options->schemes.empty() ? run_files(*options) : run_schemes(*options); });
 }

@@ -3,192 +3,302 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "zeropoint/core/error.hpp"
 #include "zeropoint/core/words.hpp"
-#include "zeropoint/weights/compare.hpp"
-
-#include "arguments.hpp"
-#include "bytes_progress.hpp"
-#include "files.hpp"
 
 using namespace zeropoint;
 using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::string index_text(const std::vector<std::size_t>& index) {
-  return fmt::format("[{}]", fmt::join(index, ", "));
+constexpr std::size_t kWorst = 10;
+
+std::string place(const std::vector<std::size_t>& at) {
+  return fmt::format("[{}]", fmt::join(at, ", "));
 }
 
-// One line a tensor.
-std::string line_of(const WeightDifference& each, std::size_t name_width) {
-  std::string name = printable(each.name_a);
-  if (each.by_shape) name += " / " + printable(each.name_b);
-  std::string line = fmt::format("{:<{}}  {}", name, name_width, index_text(each.shape));
-  line += each.type_a == each.type_b ? "  " + each.type_a
-                                     : fmt::format("  {} -> {}", each.type_a, each.type_b);
-  if (!each.problem.empty()) return line + "  not compared: " + each.problem + "\n";
-  if (each.not_finite_differ > 0) {
-    line += fmt::format("  {} values finite on one side only", each.not_finite_differ);
-  }
-  if (each.values_differ == 0) return line + "  the same\n";
-  line += fmt::format("  error {:.3g}", each.relative_error);
-  if (std::isfinite(each.sqnr_db)) line += fmt::format(" ({:.2f} dB)", each.sqnr_db);
-  if (std::isfinite(each.cosine)) line += fmt::format(", cosine {:.6f}", each.cosine);
-  line += fmt::format(", worst {:.4g} at {}: {:.6g} and {:.6g}", each.largest,
-                      index_text(each.largest_at), each.largest_a, each.largest_b);
-  if (each.codes_differ) {
-    line +=
-        fmt::format(", {} codes differ, by {:g} at most", *each.codes_differ, each.largest_step);
-  }
-  return line + "\n";
+double bits_of(const Weight& weight) {
+  return weight.count == 0
+             ? 0
+             : 8 * static_cast<double>(weight.bytes) / static_cast<double>(weight.count);
 }
 
-std::string lint_text(char file, const std::vector<LintFinding>& findings) {
+// Both if they are two.
+std::string both(const std::string& a, const std::string& b) { return a == b ? a : a + " -> " + b; }
+
+std::string decibels(const std::optional<double>& db) {
+  return db ? fmt::format("{:.2f}", *db) : "-";
+}
+
+double badness(const WeightDifference& row) {
+  constexpr double kWorse = std::numeric_limits<double>::infinity();
+  if (!row.problem.empty() || row.non_finite_differ > 0) return kWorse;
+  return row.relative_error().value_or(std::numeric_limits<double>::max());
+}
+
+std::vector<const WeightDifference*> sorted(const FileComparison& comparison, DiffOrder order) {
+  std::vector<const WeightDifference*> rows;
+  for (const auto& row : comparison.pairs) rows.push_back(&row);
+  if (order == DiffOrder::name) {
+    std::ranges::stable_sort(
+        rows, {}, [](const auto* row) -> const auto& { return row->pair.a->name; });
+  } else if (order == DiffOrder::error) {
+    std::ranges::stable_sort(rows, std::greater<>(), [](const auto* row) { return badness(*row); });
+  }
+  return rows;
+}
+
+// What does not fit a column.
+std::string remarks(const WeightDifference& row) {
   std::string text;
-  for (const auto& each : findings) {
-    std::vector<std::string> what;
-    const auto say = [&](std::size_t count, std::string_view name) {
-      if (count > 0) what.push_back(fmt::format("{} {}", count, name));
-    };
-    say(each.not_finite, "values that are NaN or infinite");
-    say(each.lint.dead_scales, "dead scales (0, too small or not finite)");
-    say(each.lint.zero_blocks, fmt::format("of {} tiles all zero", each.lint.tiles));
-    say(each.lint.outside_zero_points, "zero points beyond the codes");
-    text += fmt::format("{}  {} ({}): {}\n", file, printable(each.name), each.type,
-                        fmt::join(what, ", "));
+  const auto say = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
+  if (!row.largest_at.empty() || row.largest > 0) {
+    say(fmt::format("{:.3g} at {}: {:.6g} -> {:.6g}", row.largest, place(row.largest_at),
+                    row.largest_a, row.largest_b));
+  }
+  if (row.codes_differ && *row.codes_differ > 0) {
+    say(fmt::format("{} of {} codes differ{}", *row.codes_differ, row.pair.a->count,
+                    row.largest_step ? fmt::format(", by {} at most", *row.largest_step) : ""));
+  }
+  if (row.non_finite_differ > 0) {
+    say(fmt::format("{} not finite on one side alone, the first at {}", row.non_finite_differ,
+                    place(row.non_finite_differ_at)));
+  } else if (row.non_finite_a > 0) {
+    say(fmt::format("{} not finite on both sides", row.non_finite_a));
+  }
+  if (row.pair.paired_by != PairedBy::name) {
+    say(fmt::format("with '{}' by {}", printable(row.pair.b->name), to_string(row.pair.paired_by)));
   }
   return text;
 }
 
-std::string to_text(const FileDifference& difference, const std::string& sort, std::size_t limit) {
-  std::vector<const WeightDifference*> order;
-  for (const auto& each : difference.weights) order.push_back(&each);
-  const auto badness = [](const WeightDifference* each) {
-    if (!each->problem.empty() || each->not_finite_differ > 0) {
-      return std::numeric_limits<double>::infinity();
+using Row = std::vector<std::string>;
+
+std::string cell_rows(const std::vector<Row>& rows, std::size_t left) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    // The last column is as long as it is.
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) line += "  ";
+      line += i < left || i + 1 == row.size() ? fmt::format("{:<{}}", row[i], widths[i])
+                                              : fmt::format("{:>{}}", row[i], widths[i]);
     }
-    return each->relative_error;
-  };
-  if (sort == "error") std::ranges::stable_sort(order, std::ranges::greater{}, badness);
-  if (sort == "name") std::ranges::stable_sort(order, {}, &WeightDifference::name_a);
-  std::string text = fmt::format(
-      "A  {}: {}, {}\nB  {}: {}, {}\n\n", printable(difference.path_a), difference.container_a,
-      size_text(static_cast<double>(difference.bytes_a)), printable(difference.path_b),
-      difference.container_b, size_text(static_cast<double>(difference.bytes_b)));
-  const std::size_t shown = std::min(limit, order.size());
-  std::size_t width = 0;
-  for (std::size_t i = 0; i < shown; ++i) {
-    width = std::max(width, std::min<std::size_t>(printable(order[i]->name_a).size(), 48));
+    while (line.ends_with(' ')) line.pop_back();
+    text += line + "\n";
   }
-  for (std::size_t i = 0; i < shown; ++i) text += line_of(*order[i], width);
-  if (shown < order.size()) {
-    text +=
-        fmt::format("... and {} more; --limit shows them, --json has all\n", order.size() - shown);
-  }
-  const auto names = [&](char file, const std::vector<std::string>& only) {
-    if (only.empty()) return;
-    std::vector<std::string> few;
-    for (std::size_t i = 0; i < std::min<std::size_t>(only.size(), 10); ++i) {
-      few.push_back(printable(only[i]));
+  return text;
+}
+
+std::string pairs_text(const FileComparison& comparison, DiffOrder order, std::size_t limit) {
+  const auto chosen = sorted(comparison, order);
+  if (chosen.empty()) return "no tensor is in both\n";
+  std::vector<Row> rows = {{"tensor", "shape", "type", "bits", "error", "dB", "cosine", "largest"}};
+  for (const auto* row : chosen) {
+    if (rows.size() > limit) break;
+    const Weight &a = *row->pair.a, &b = *row->pair.b;
+    const std::string bits =
+        both(fmt::format("{:.4g}", bits_of(a)), fmt::format("{:.4g}", bits_of(b)));
+    Row cells = {printable(a.name), both(place(a.shape), place(b.shape)), both(a.type, b.type),
+                 bits};
+    if (!row->problem.empty()) {
+      cells.insert(cells.end(), {"-", "-", "-", row->problem});
+    } else if (row->identical) {
+      cells.insert(cells.end(), {"0", "-", "-", "identical"});
+      if (const auto more = remarks(*row); !more.empty()) cells.back() += "; " + more;
+    } else {
+      const auto error = row->relative_error();
+      const auto cosine = row->cosine();
+      cells.insert(cells.end(),
+                   {error ? fmt::format("{:.4g}", *error) : "-", decibels(row->sqnr_db()),
+                    cosine ? fmt::format("{:.6f}", *cosine) : "-", remarks(*row)});
     }
-    text += fmt::format(
-        "in {} only: {}{}\n", file, fmt::join(few, ", "),
-        only.size() > few.size() ? fmt::format(" and {} more", only.size() - few.size()) : "");
-  };
-  names('A', difference.only_a);
-  names('B', difference.only_b);
-  const std::string lint = lint_text('A', difference.lint_a) + lint_text('B', difference.lint_b);
-  if (!lint.empty()) text += "\nWhat looks wrong\n" + lint;
-  text += fmt::format("\n{} of {} tensors are the same; {} values", difference.same,
-                      difference.weights.size(), difference.values);
-  if (difference.relative_error > 0) {
-    text += fmt::format(", relative error {:.4g} ({:.2f} dB)", difference.relative_error,
-                        -20 * std::log10(difference.relative_error));
+    rows.push_back(std::move(cells));
   }
+  std::string text = cell_rows(rows, 3);
+  const std::size_t shown = rows.size() - 1;
+  if (shown < chosen.size()) text += fmt::format("… and {} more\n", chosen.size() - shown);
+  return text;
+}
+
+std::string only_text(const std::vector<const Weight*>& only, char letter, std::size_t limit) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(limit, only.size()); ++i) {
+    text += fmt::format("only in {}  {}  {}  {}\n", letter, printable(only[i]->name),
+                        place(only[i]->shape), only[i]->type);
+  }
+  if (only.size() > limit) {
+    text += fmt::format("only in {}  … and {} more\n", letter, only.size() - limit);
+  }
+  return text;
+}
+
+std::string lint_text(const std::vector<LintedWeight>& rows, char letter, std::size_t limit) {
+  std::string text;
+  std::size_t found = 0;
+  for (const auto& [weight, lint, problem] : rows) {
+    std::vector<std::string> what;
+    const auto count = [&](std::size_t n, std::string_view of, bool of_tiles = true) {
+      if (n == 0) return;
+      what.push_back(of_tiles ? fmt::format("{} of {} {}", n, lint.tiles, of)
+                              : fmt::format("{} {}", n, of));
+    };
+    count(lint.dead_scales, "scales dead");
+    count(lint.outside_zero_points, "zero points out of range");
+    count(lint.zero_blocks, "tiles all zero");
+    count(lint.non_finite, "values not finite", false);
+    if (!problem.empty()) what.push_back(problem);
+    if (what.empty() || ++found > limit) continue;
+    text += fmt::format("{}  {}  {}: {}\n", letter, printable(weight->name), weight->type,
+                        fmt::join(what, ", "));
+  }
+  if (found > limit) text += fmt::format("{}  … and {} more\n", letter, found - limit);
+  return text;
+}
+
+std::uint64_t bytes_of(const WeightFile& file) {
+  std::uint64_t bytes = 0;
+  for (const auto& weight : file.weights()) bytes += weight.bytes;
+  return bytes;
+}
+
+std::string file_text(const WeightFile& file, char letter) {
+  return fmt::format("{}  {}: {}, {} tensors, {}\n", letter, printable(file.file().path()),
+                     file.file().container(), file.weights().size(),
+                     size_text(static_cast<double>(bytes_of(file))));
+}
+
+std::string totals_text(const FileComparison& comparison) {
+  std::string text = fmt::format("{} tensors compared, {} identical, {} values",
+                                 comparison.compared, comparison.identical, comparison.values);
+  const auto error = comparison.relative_error();
+  if (comparison.compared > 0 && error && *error > 0) {
+    text += fmt::format(", relative error {:.4g} ({:.2f} dB)", *error, -20 * std::log10(*error));
+  } else if (comparison.compared > 0 && error) {
+    text += ", no finite value differs";
+  }
+  const std::size_t failed = comparison.pairs.size() - comparison.compared;
+  if (failed > 0) text += fmt::format("; {} not compared", failed);
   return text + "\n";
 }
 
-Json real(double x) { return std::isfinite(x) ? Json(x) : Json(); }
-
-Json json_of(const std::vector<LintFinding>& findings) {
-  Json list = Json::array();
-  for (const auto& each : findings) {
-    list.push_back({{"name", each.name},
-                    {"type", each.type},
-                    {"not_finite", each.not_finite},
-                    {"dead_scales", each.lint.dead_scales},
-                    {"zero_tiles", each.lint.zero_blocks},
-                    {"tiles", each.lint.tiles},
-                    {"zero_points_outside", each.lint.outside_zero_points}});
-  }
-  return list;
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
 }
 
-std::string to_json(const FileDifference& difference) {
-  Json tensors = Json::array();
-  for (const auto& each : difference.weights) {
-    tensors.push_back(
-        {{"name_a", each.name_a},
-         {"name_b", each.name_b},
-         {"matched_by", each.by_shape ? "shape and order" : "name"},
-         {"shape", each.shape},
-         {"type_a", each.type_a},
-         {"type_b", each.type_b},
-         {"bytes_a", each.bytes_a},
-         {"bytes_b", each.bytes_b},
-         {"problem", each.problem.empty() ? Json() : Json(each.problem)},
-         {"values_differ", each.values_differ},
-         {"relative_error", each.problem.empty() ? real(each.relative_error) : Json()},
-         {"sqnr_db", real(each.sqnr_db)},
-         {"cosine", real(each.cosine)},
-         {"worst",
-          {{"difference", each.largest},
-           {"index", each.largest_at},
-           {"a", real(each.largest_a)},
-           {"b", real(each.largest_b)}}},
-         {"not_finite_differ", each.not_finite_differ},
-         {"codes_differ", each.codes_differ ? Json(*each.codes_differ) : Json()},
-         {"largest_step_of_codes", each.codes_differ ? Json(each.largest_step) : Json()}});
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+Json json_of(const WeightDifference& row) {
+  const Weight &a = *row.pair.a, &b = *row.pair.b;
+  Json json = {
+      {"a", a.name},          {"b", b.name},          {"paired_by", to_string(row.pair.paired_by)},
+      {"shape_a", a.shape},   {"shape_b", b.shape},   {"type_a", a.type},
+      {"type_b", b.type},     {"bytes_a", a.bytes},   {"bytes_b", b.bytes},
+      {"bits_a", bits_of(a)}, {"bits_b", bits_of(b)}, {"problem", text_or_null(row.problem)}};
+  const bool has = row.problem.empty();
+  const auto known = [has](Json value) { return has ? std::move(value) : Json(); };
+  const bool differs = has && row.largest > 0;
+  json["identical"] = known(row.identical);
+  json["values"] = known(row.values);
+  json["values_differ"] = known(row.values_differ);
+  json["relative_error"] = known(or_null(row.relative_error()));
+  json["sqnr_db"] = known(or_null(row.sqnr_db()));
+  json["cosine"] = known(or_null(row.cosine()));
+  json["largest_difference"] = known(row.largest);
+  json["largest_at"] = differs ? Json(row.largest_at) : Json();
+  json["largest_a"] = differs ? Json(row.largest_a) : Json();
+  json["largest_b"] = differs ? Json(row.largest_b) : Json();
+  json["non_finite_a"] = known(row.non_finite_a);
+  json["non_finite_b"] = known(row.non_finite_b);
+  json["non_finite_differ"] = known(row.non_finite_differ);
+  json["non_finite_differ_at"] =
+      has && row.non_finite_differ > 0 ? Json(row.non_finite_differ_at) : Json();
+  json["codes_differ"] = known(or_null(row.codes_differ));
+  json["largest_step_of_codes"] = known(or_null(row.largest_step));
+  return json;
+}
+
+Json json_of(const std::vector<const Weight*>& only) {
+  Json rows = Json::array();
+  for (const Weight* weight : only) {
+    rows.push_back({{"name", weight->name},
+                    {"shape", weight->shape},
+                    {"type", weight->type},
+                    {"bytes", weight->bytes},
+                    {"bits", bits_of(*weight)}});
   }
-  const Json json = {{"a", difference.path_a},
-                     {"b", difference.path_b},
-                     {"container_a", difference.container_a},
-                     {"container_b", difference.container_b},
-                     {"values", difference.values},
-                     {"tensors_same", difference.same},
-                     {"relative_error", real(difference.relative_error)},
-                     {"only_a", difference.only_a},
-                     {"only_b", difference.only_b},
-                     {"lint_a", json_of(difference.lint_a)},
-                     {"lint_b", json_of(difference.lint_b)},
-                     {"tensors", tensors}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return rows;
+}
+
+Json json_of(const std::vector<LintedWeight>& linted) {
+  Json rows = Json::array();
+  for (const auto& [weight, lint, problem] : linted) {
+    rows.push_back({{"name", weight->name},
+                    {"type", weight->type},
+                    {"tiles", lint.tiles},
+                    {"dead_scales", lint.dead_scales},
+                    {"zero_tiles", lint.zero_blocks},
+                    {"zero_points_out_of_range", lint.outside_zero_points},
+                    {"non_finite", lint.non_finite},
+                    {"problem", text_or_null(problem)}});
+  }
+  return rows;
+}
+
+Json json_of(const WeightFile& file) {
+  return {{"file", file.file().path()},
+          {"container", file.file().container()},
+          {"tensors", file.weights().size()},
+          {"bytes", bytes_of(file)}};
 }
 
 }  // namespace
 
-void diff_files(const DiffFilesOptions& options) {
-  const std::vector<std::string_view> orders = {"error", "name", "file"};
-  if (std::ranges::find(orders, options.sort) == orders.end()) {
-    throw InputError(fmt::format("--sort: expected one of {}, found '{}'", join_words(orders),
-                                 printable(options.sort)));
+std::string to_text(const FileComparison& comparison, const WeightFile& a, const WeightFile& b,
+                    DiffOrder order, std::size_t limit) {
+  std::string text = file_text(a, 'A') + file_text(b, 'B') + "\n";
+  text += pairs_text(comparison, order, limit);
+  text += only_text(comparison.only_a, 'A', limit) + only_text(comparison.only_b, 'B', limit);
+  const std::string lint =
+      lint_text(comparison.lint_a, 'A', limit) + lint_text(comparison.lint_b, 'B', limit);
+  if (!lint.empty()) text += "\n" + lint;
+  return text + "\n" + totals_text(comparison);
+}
+
+std::string to_json(const FileComparison& comparison, const WeightFile& a, const WeightFile& b) {
+  Json pairs = Json::array(), worst = Json::array();
+  for (const auto& row : comparison.pairs) pairs.push_back(json_of(row));
+  for (const auto* row : comparison.worst(kWorst)) {
+    worst.push_back({{"a", row->pair.a->name},
+                     {"b", row->pair.b->name},
+                     {"relative_error", or_null(row->relative_error())}});
   }
-  const auto limit =
-      read_whole<std::size_t>(options.limit, "--limit", 1, std::numeric_limits<std::size_t>::max());
-  check_distinct({{"--json", options.json}}, {{"A", options.a}, {"B", options.b}});
-  check_writable(options.json);
-  const WeightFile a = open_weights(options.a), b = open_weights(options.b);
-  FileDifference difference;
-  {
-    ProgressOfBytes progress("comparing");
-    difference = compare_files(
-        a, b, options.only, [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); });
-  }
-  if (!options.json.empty()) write_text(options.json, to_json(difference));
-  if (options.json != "-") write_text("-", to_text(difference, options.sort, limit));
+  const auto error = comparison.relative_error();
+  const bool has_error = error && *error > 0;
+  const Json json = {{"a", json_of(a)},
+                     {"b", json_of(b)},
+                     {"tensors", pairs},
+                     {"only_a", json_of(comparison.only_a)},
+                     {"only_b", json_of(comparison.only_b)},
+                     {"lint_a", json_of(comparison.lint_a)},
+                     {"lint_b", json_of(comparison.lint_b)},
+                     {"totals",
+                      {{"compared", comparison.compared},
+                       {"identical", comparison.identical},
+                       {"values", comparison.values},
+                       {"relative_error", or_null(error)},
+                       {"sqnr_db", has_error ? Json(-20 * std::log10(*error)) : Json()},
+                       {"worst", worst}}}};
+  // Names are what a file from elsewhere says.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -51,12 +51,17 @@ class WeightValues {
   std::span<const float> values_;
 };
 
-/// What may be wrong with how a quantized tensor is stored.
+/// What may be wrong with the numbers of a tensor, or with how they are stored.
 struct WeightLint {
-  std::size_t dead_scales = 0;          ///< 0, below the smallest normal number, or not finite
+  std::size_t tiles = 0;  ///< or blocks: what has a scale of its own; 0 of a plain tensor
+  /// Scales of 0, below the smallest normal number, or not finite. Of blocks, whose scales are
+  /// narrow: those of 0 where codes stand for something, and those that make a value not finite.
+  std::size_t dead_scales = 0;
   std::size_t zero_blocks = 0;          ///< tiles or blocks whose codes all stand for 0
   std::size_t outside_zero_points = 0;  ///< beyond what the codes can be
-  std::size_t tiles = 0;
+  std::size_t non_finite = 0;           ///< NaNs and infinities of a plain tensor
+  /// Whether there is something that a quantizer should not have left.
+  bool is_clean() const { return dead_scales + outside_zero_points + non_finite == 0; }
 };
 
 /// A file of tensors read as weights.
@@ -69,17 +74,25 @@ class WeightFile {
   /// All values, row-major, dequantized where they are codes; numbers that float32 cannot hold are
   /// rounded to it. On all threads.
   WeightValues load(const Weight& weight) const;
-  /// Of a quantized tensor; a plain one has nothing to be found.
+  /// On all threads. Throws InputError as load() does, but not because of a scale.
   WeightLint lint(const Weight& weight) const;
+  /// Its tensors in the file: the codes or the numbers, then what they mean.
+  std::vector<const StoredTensor*> parts(const Weight& weight) const;
+  /// How ONNX dequantizes it; null if it does not.
+  const DequantizedTensor* dequantization(const Weight& weight) const;
 
  private:
   void add_own(std::string_view text);
   void add_onnx();
   void add_plain();
+  void index_names();
   void dequantize_onnx(const Weight& weight, std::span<float> out) const;
+  WeightLint lint_own(const Weight& weight) const;
+  WeightLint lint_onnx(const Weight& weight) const;
 
   std::unique_ptr<TensorFile> file_;
-  std::vector<Weight> weights_;
+  std::vector<Weight> weights_;  // in the order of the file
+  std::vector<std::size_t> by_name_;
   std::vector<DequantizedTensor> dequantizations_;
 };
 
