@@ -38,11 +38,9 @@ float largest_magnitude(const float* x, std::size_t count) {
   return std::bit_cast<float>(most);
 }
 
-// The power of two that a block is divided by, kept within E8M0's, and where none of its numbers
-// would be beyond float32.
+// The power of two that a block is divided by, kept within E8M0's.
 int shared_power(float most, const Element& element, ScaleRule rule) {
   if (most == 0) return -kScaleBias;
-  const int highest = kScaleBias - element.power;
   int power = std::ilogb(most);
   switch (rule) {
     case ScaleRule::floor:
@@ -60,10 +58,10 @@ int shared_power(float most, const Element& element, ScaleRule rule) {
       const double ratio = double{most} / element.largest;
       power = std::ilogb(ratio);
       if (std::ldexp(1.0, power) < ratio) ++power;
-      return std::clamp(power, -kScaleBias, highest);
+      return std::clamp(power, -kScaleBias, kScaleBias);
     }
   }
-  return std::clamp(power - element.power, -kScaleBias, highest);
+  return std::clamp(power - element.power, -kScaleBias, kScaleBias);
 }
 
 // The division is float32's: exact by a power of two, but for results so small that they become 0.

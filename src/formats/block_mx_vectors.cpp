@@ -88,7 +88,7 @@ HWY_INLINE bool ScalesOf(std::int32_t* HWY_RESTRICT most, std::size_t blocks, Ru
     const auto is_more = hn::Gt(hn::And(bits, fraction), hn::Set(di, rule.threshold));
     const IntsV more = hn::Sub(hn::IfThenElseZero(is_more, one), hn::IfThenElseZero(is_small, one));
     const IntsV power = hn::Sub(hn::Add(exponent, more), hn::Set(di, E::kPower));
-    const IntsV byte = hn::Min(hn::Max(power, hn::Zero(di)), hn::Set(di, 254 - E::kPower));
+    const IntsV byte = hn::Min(hn::Max(power, hn::Zero(di)), hn::Set(di, 254));
     const IntsV inverse = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), byte));
     const IntsV factor = hn::Max(inverse, hn::Set(di, 0x00400000));  // 2^-127 is subnormal
     hn::Store(byte, di, most + k);
