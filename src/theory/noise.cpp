@@ -103,8 +103,8 @@ std::vector<double> even_quantiles(const Noise& noise, double expected, std::siz
     const double t = (static_cast<double>(j) + 0.5) * step;
     const Complex value = wave.at(t);
     if (std::abs(value) < 1e-6) break;
-    Complex turned = value * std::polar(1.0, -t * first) /
-                     (std::numbers::pi * (static_cast<double>(j) + 0.5));
+    Complex turned =
+        value * std::polar(1.0, -t * first) / (std::numbers::pi * (static_cast<double>(j) + 0.5));
     const Complex turn = std::polar(1.0, -t * apart);
     for (double& p : below) {
       p -= turned.imag();

@@ -252,11 +252,11 @@ class QuantizedOperand {
     if (scheme.format.block == nullptr || !scheme.format.block->has_tensor_scale) {
       find_means(points);
     } else {
-      // The largest magnitude of all sets the tensor's scale: at five of its quantiles.
-      constexpr int kMagnitudes = 5;
+      // The largest magnitude of all sets the tensor's scale: at nine of its quantiles.
+      constexpr int kMagnitudes = 9;
       for (int i = 0; i < kMagnitudes; ++i) {
         // The median last, to stand for the others from then on.
-        const double p = ((i + 3) % kMagnitudes + 0.5) / kMagnitudes;
+        const double p = ((i + 5) % kMagnitudes + 0.5) / kMagnitudes;
         most_ = magnitude_quantile(distribution, -std::expm1(std::log(p) / count_));
         find_means(points);
         outcomes_.push_back({1.0 / kMagnitudes, mean_});

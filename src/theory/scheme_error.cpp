@@ -221,8 +221,15 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
       all.push_back(expected > 0 ? (expected + x) * (1 + y / expected) : x + y);
     }
   }
-  prediction.low = root(nth(all, 0.025));
-  prediction.high = root(nth(all, 0.975));
+  // What is expected is itself off by a tenth of a deviation or so, and a deviation by 4 % (in the
+  // mean square over schemes, distributions and sizes).
+  constexpr double kOwn = 1.05;
+  const auto widened = [&](double p) {
+    const double end = root(nth(all, p));
+    return std::max(0.0, prediction.expected + kOwn * (end - prediction.expected));
+  };
+  prediction.low = widened(0.025);
+  prediction.high = widened(0.975);
   return prediction;
 }
 

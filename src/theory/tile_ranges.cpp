@@ -87,7 +87,8 @@ class Magnitudes {
     if (above - below < 1e-9) return above;
     using Rule = boost::math::quadrature::gauss<double, 10>;
     // The other values' errors are smooth in the largest one, but its own is a saw: of it each node
-    // has all the values that its weight stands for, as both grow together where values are clipped.
+    // has all the values that its weight stands for, as both grow together where values are
+    // clipped.
     const auto magnitudes = magnitudes_between(from, to);
     const std::size_t half = Rule::abscissa().size();
     double before = 0;
@@ -376,7 +377,7 @@ TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, doub
                                             scheme.convention.mapping == Mapping::affine;
       if (is_affine) {
         // A minimum that is no multiple of the step moves where atoms fall between codes.
-        const double step = is_fine ? 1 : 0.6;
+        const double step = is_fine ? 1 : 0.4;
         const double lower_step = is_block ? 0.12 : step;
         ranges.list = between_ranks(distribution, 0, count - 1, count, step, lower_step, most,
                                     tiles, is_padded);
@@ -386,7 +387,7 @@ TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, doub
       const bool has_steps = is_block && scheme.format.block->has_tensor_scale;  // of its scales
       Magnitudes magnitudes(moments, scheme, count, tiles);
       ranges.list = boundary > 0 ? magnitudes.by_octaves(boundary, largest_element(scheme))
-                                 : magnitudes.smooth(has_steps ? 0.1 : 0.5, most);
+                                 : magnitudes.smooth(has_steps ? 0.04 : 0.5, most);
       break;
     }
     case RangeKind::cover: {
