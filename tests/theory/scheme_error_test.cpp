@@ -122,12 +122,13 @@ struct Share {
 
 // Of so many measurements with 95 % each, fewer than this are inside once in 25,000 times.
 int binomial_floor(int count) {
-  double probability = std::pow(0.05, count);
   double below = 0;
   for (int inside = 0; inside < count; ++inside) {
-    below += probability;
+    // By logarithms: 0.05 to the power of 400 is no double.
+    below += std::exp(std::lgamma(count + 1.0) - std::lgamma(inside + 1.0) -
+                      std::lgamma(count - inside + 1.0) + inside * std::log(0.95) +
+                      (count - inside) * std::log(0.05));
     if (below > 4e-5) return inside;
-    probability *= 19.0 * (count - inside) / (inside + 1);
   }
   return count;
 }
