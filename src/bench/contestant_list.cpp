@@ -33,7 +33,6 @@ constexpr ContestantRow kRows[] = {
 
 // Above this, rows are sampled: an exact product by plain loops takes long.
 constexpr double kWholeUpTo = 256.0 * 256.0 * 256.0;
-constexpr std::size_t kCheckedRows = 64;
 
 template <class T>
 void fill(Matrix<T>& codes, std::uint32_t stream) {
@@ -59,7 +58,7 @@ std::span<const ContestantInfo> contestants() {
   return list;
 }
 
-BenchOperands::BenchOperands(const BenchShape& of)
+BenchOperands::BenchOperands(const BenchShape& of, std::size_t checked_rows)
     : shape(of),
       a(of.m, of.k),
       b(of.k, of.n),
@@ -77,7 +76,7 @@ BenchOperands::BenchOperands(const BenchShape& of)
   std::ranges::transform(b.values(), float_b.data(), real);
   const double work =
       static_cast<double>(shape.m) * static_cast<double>(shape.k) * static_cast<double>(shape.n);
-  const std::size_t count = work <= kWholeUpTo ? shape.m : std::min(shape.m, kCheckedRows);
+  const std::size_t count = work <= kWholeUpTo ? shape.m : std::min(shape.m, checked_rows);
   for (std::size_t r = 0; r < count; ++r) {
     rows.push_back(count < 2 ? 0 : r * (shape.m - 1) / (count - 1));
   }

@@ -13,7 +13,8 @@ namespace zeropoint {
 
 /// The operands of one shape, and the exact product where it is checked.
 struct BenchOperands {
-  explicit BenchOperands(const BenchShape& shape);
+  /// Of a product that takes long, so many rows are checked, spread over it.
+  explicit BenchOperands(const BenchShape& shape, std::size_t checked_rows = 64);
 
   BenchShape shape;
   Matrix<std::int8_t> a, b;

@@ -1,6 +1,7 @@
 // The page of `zeropoint analyze`.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -68,6 +69,7 @@ std::string schemes_table(const FileAnalysis& analysis) {
       "<div class=\"scroll\"><table class=\"data\"><caption>All tensors together, by size</caption>"
       "<thead><tr><th scope=\"col\" class=\"text\">scheme</th><th scope=\"col\">size</th>"
       "<th scope=\"col\">of before</th><th scope=\"col\">dB</th>"
+      "<th scope=\"col\">gap, dB</th><th scope=\"col\">gap, bits</th>"
       "<th scope=\"col\">mixed, dB</th><th scope=\"col\">does not fit</th></tr></thead><tbody>";
   for (const std::size_t i : order) {
     const auto& total = analysis.totals[i];
@@ -75,11 +77,15 @@ std::string schemes_table(const FileAnalysis& analysis) {
     const auto db = [](double error) {
       return error > 0 ? fmt::format("{:.1f}", decibels(error)) : std::string("exact");
     };
+    const auto fixed = [](double x, int decimals) {
+      return std::isfinite(x) ? fmt::format("{:.{}f}", x, decimals) : std::string("–");
+    };
     text += fmt::format(
         "<tr><th scope=\"row\" class=\"text\">{}</th><td>{}</td><td>{:.1f} %</td><td>{}</td>"
-        "<td>{}</td><td>{}</td></tr>",
+        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         escape(analysis.schemes[i]), size_text(bytes),
         100 * bytes / static_cast<double>(analysis.tensor_bytes), db(total.error),
+        fixed(total.gap_db, 1), fixed(total.gap_bits, 2),
         total.mixed.empty() ? "–" : db(total.mixed_error),
         total.misfits == 0 ? "" : fmt::format("{}", total.misfits));
   }
@@ -172,7 +178,51 @@ std::string timings_table(const FileAnalysis& analysis) {
   return text;
 }
 
-Json real(double x) { return std::isfinite(x) ? Json(x) : Json(); }
+// As many digits as can be seen: a page of thousands of tensors is to stay small.
+Json drawn(double x) {
+  return std::isfinite(x) ? Json(std::strtod(fmt::format("{:.5g}", x).c_str(), nullptr)) : Json();
+}
+
+// A word of a command, as a shell takes it.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=:.,/";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+Json mixtures_of(const FileAnalysis& analysis) {
+  Json mixtures = Json::array();
+  for (std::size_t i = 0; i < analysis.totals.size(); ++i) {
+    const SchemeTotal& total = analysis.totals[i];
+    if (total.mixed.empty()) continue;
+    std::string command = "zeropoint quantize " + quoted(analysis.path);
+    for (const auto& word : quantize_options(analysis, i)) {
+      command += (word.starts_with("--") ? " \\\n  " : " ") + quoted(word);
+    }
+    mixtures.push_back({{"scheme", i},
+                        {"size", size_text(static_cast<double>(total.mixed_bytes))},
+                        {"db", drawn(decibels(total.mixed_error))},
+                        {"command", command + " \\\n  -o quantized.safetensors"}});
+  }
+  return mixtures;
+}
+
+Json channels_of(const ChannelOutliers& channels) {
+  return {{"outliers", channels.outliers},
+          {"factor", drawn(channels.factor)},
+          {"worst", channels.worst}};
+}
+
+Json percentiles_of(const WeightProfile& profile) {
+  Json percentiles = Json::array();
+  for (std::size_t i = 0; i < kPercentiles.size() && std::isfinite(profile.min); ++i) {
+    percentiles.push_back({100 * kPercentiles[i], drawn(profile.percentiles[i])});
+  }
+  return percentiles;
+}
 
 // What the script draws from. '<' cannot end the element that holds it.
 std::string data_of(const FileAnalysis& analysis) {
@@ -180,24 +230,30 @@ std::string data_of(const FileAnalysis& analysis) {
   for (const auto& weight : analysis.weights) {
     Json trials = Json::array();
     for (const auto& trial : weight.trials) {
-      Json each = {{"problem", trial.problem}, {"db", real(trial.sqnr_db)}};
+      Json each = {
+          {"problem", trial.problem}, {"db", drawn(trial.sqnr_db)}, {"bits", drawn(trial.bits)}};
       if (trial.ledger_values > 0 && trial.ledger.error > 0) {
         const auto& ledger = trial.ledger;
-        each["ledger"] = {ledger.clipping / ledger.error, ledger.rounding / ledger.error,
-                          ledger.zero_point / ledger.error, ledger.stored_scale / ledger.error};
+        each["ledger"] = {
+            drawn(ledger.clipping / ledger.error), drawn(ledger.rounding / ledger.error),
+            drawn(ledger.zero_point / ledger.error), drawn(ledger.stored_scale / ledger.error)};
       }
-      if (!trial.grid.empty()) each["grid"] = trial.grid;
+      for (const float level : trial.grid) each["grid"].push_back(drawn(level));
       trials.push_back(std::move(each));
     }
     const auto& profile = weight.profile;
     tensors.push_back({{"name", weight.name},
                        {"type", weight.type},
                        {"shape", weight.shape},
-                       {"sigma", real(profile.sigma)},
-                       {"mean", real(profile.mean)},
-                       {"min", real(profile.min)},
-                       {"max", real(profile.max)},
-                       {"kurtosis", real(profile.kurtosis)},
+                       {"sigma", drawn(profile.sigma)},
+                       {"mean", drawn(profile.mean)},
+                       {"min", drawn(profile.min)},
+                       {"max", drawn(profile.max)},
+                       {"kurtosis", drawn(profile.kurtosis)},
+                       {"percentiles", percentiles_of(profile)},
+                       {"outputs", channels_of(profile.outputs)},
+                       {"inputs", channels_of(profile.inputs)},
+                       {"best", weight.best},
                        {"zeros", profile.zeros},
                        {"bad", profile.nans + profile.infinities},
                        {"trials", trials},
@@ -206,7 +262,8 @@ std::string data_of(const FileAnalysis& analysis) {
                          {"max", profile.histogram_max},
                          {"counts", profile.histogram}}}});
   }
-  const Json data = {{"schemes", analysis.schemes}, {"tensors", tensors}};
+  const Json data = {
+      {"schemes", analysis.schemes}, {"mixtures", mixtures_of(analysis)}, {"tensors", tensors}};
   const std::string text = data.dump(-1, ' ', true, Json::error_handler_t::replace);
   std::string safe;
   for (const char c : text) safe += c == '<' ? std::string("\\u003c") : std::string(1, c);
@@ -225,11 +282,15 @@ std::string file_section(const FileAnalysis& analysis, int& figure_number) {
       "class=\"facts\"><div><dt>container</dt><dd>{}</dd>"
       "</div><div><dt>tensors</dt><dd>{}, {} of them tried</dd></div><div><dt>size</dt><dd>{}</dd>"
       "</div><div><dt>took</dt><dd>{:.2f} s, {}/s</dd></div></dl>{}{}"
+      "<details class=\"mixtures script-only\"><summary>A scheme for each tensor, as a "
+      "command</summary><label>no larger than<select></select></label> <span "
+      "class=\"count\"></span><pre tabindex=\"0\"><code></code></pre></details>"
       "<h3>Tensors</h3><p class=\"note\">Signal to noise in dB by each scheme; a click on a row "
       "shows its numbers and where the error comes from.</p><div class=\"filter script-only\">"
       "<label>name matches<input type=\"search\" placeholder=\"regular expression\"></label>"
       "<label>only below, dB<input type=\"number\" step=\"1\"></label>"
       "<label>by<select>{}</select></label><span class=\"count\"></span></div>"
+      "<fieldset class=\"columns script-only\"><legend>columns</legend></fieldset>"
       "<div class=\"detail script-only\" hidden></div>{}{}"
       "<script type=\"application/json\">{}</script></section>\n",
       shown(analysis.path), escape(analysis.container), analysis.weights.size(), tried,

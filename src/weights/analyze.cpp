@@ -94,6 +94,7 @@ class Analyzer {
       result.shape = weight.shape;
       result.count = weight.count;
       result.bytes = weight.bytes;
+      result.is_quantized = weight.is_quantized;
       result.kept = why_kept(weight);
       if (weight.is_numbers() && weight.count != 0) look_at(weight, result);
       done += weight.bytes;
@@ -123,13 +124,28 @@ class Analyzer {
       }
       return;
     }
+    // A scheme with transforms holds a tensor of its own: those one after the other.
+    std::vector<std::size_t> together;
+    for (std::size_t i = 0; i < schemes_.size(); ++i) {
+      if (schemes_[i].transforms.empty()) {
+        together.push_back(i);
+      } else {
+        try_schemes(weight, x, {&i, 1}, result);
+      }
+    }
+    try_schemes(weight, x, together, result);
+    find_best(result);
+  }
+
+  void try_schemes(const Weight& weight, std::span<const float> x,
+                   std::span<const std::size_t> which, AnalyzedWeight& result) const {
     std::vector<Attempt> attempts(schemes_.size());
     // Parameters of the whole are found scheme by scheme, each on all threads if it is alone.
     const bool is_small = x.size() < (std::size_t{1} << 18);
     parallel_for(
-        schemes_.size(), 1,
+        which.size(), 1,
         [&](std::size_t begin, std::size_t end) {
-          for (std::size_t i = begin; i < end; ++i)
+          for (const std::size_t i : which.subspan(begin, end - begin))
             begin_attempt(weight, x, i, attempts[i], result.trials[i]);
         },
         is_small ? 0 : std::numeric_limits<double>::infinity());
@@ -139,7 +155,16 @@ class Analyzer {
       for (std::size_t piece = 0; piece < attempts[i].cut->pieces(); ++piece)
         work.emplace_back(i, piece);
     }
-    std::vector<std::string> failures(schemes_.size());
+    // All schemes go over the tensor together: what is in a cache serves each of them.
+    std::ranges::stable_sort(work, {}, [&](const auto& item) {
+      const SchemeOnTensor& cut = *attempts[item.first].cut;
+      return cut.first_row(item.second) * cut.tiles().cols;
+    });
+    struct Failure {
+      std::size_t piece;
+      std::string why;
+    };
+    std::vector<std::optional<Failure>> failures(schemes_.size());
     std::mutex mutex;
     parallel_for(work.size(), 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t j = begin; j < end; ++j) {
@@ -148,16 +173,15 @@ class Analyzer {
           make_piece(attempts[i], piece, schemes_[i], result.profile);
         } catch (const InputError& error) {
           const std::lock_guard lock(mutex);
-          failures[i] = error.what();
+          if (!failures[i] || piece < failures[i]->piece) failures[i] = {piece, error.what()};
         }
       }
     });
-    for (std::size_t i = 0; i < attempts.size(); ++i) {
-      if (!failures[i].empty()) result.trials[i].problem = failures[i];
+    for (const std::size_t i : which) {
+      if (failures[i]) result.trials[i].problem = failures[i]->why;
       if (result.trials[i].problem.empty())
         finish(weight, attempts[i], schemes_[i], result.profile, result.trials[i]);
     }
-    find_best(result);
   }
 
   void begin_attempt(const Weight& weight, std::span<const float> x, std::size_t i,
@@ -280,6 +304,7 @@ FileAnalysis analyze(const WeightFile& file, const AnalyzeOptions& options,
   FileAnalysis analysis;
   analysis.path = file.file().path();
   analysis.container = file.file().container();
+  analysis.only = options.only;
   analysis.file_bytes = file.file().file_bytes();
   Analyzer(file, options, analysis).run(progress);
   find_front(analysis);

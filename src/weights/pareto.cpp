@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
+#include <string_view>
 
 namespace zeropoint {
 namespace {
@@ -61,7 +63,43 @@ struct Mixture {
   }
 };
 
+// A pattern that a name matches, and hardly another.
+std::string pattern_of(std::string_view name) {
+  constexpr std::size_t kMatched = 256;  // characters that patterns are held against
+  std::string pattern = "^";
+  for (const char c : name.substr(0, kMatched)) {
+    if (std::string_view("\\^$.|?*+()[]{}/").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return name.size() > kMatched ? pattern : pattern + "$";
+}
+
 }  // namespace
+
+std::vector<std::string> quantize_options(const FileAnalysis& analysis, std::size_t scheme) {
+  const auto& mixed = analysis.totals.at(scheme).mixed;
+  const auto name_of = [&](std::size_t i) {
+    return i < analysis.schemes.size() ? analysis.schemes[i] : std::string("keep");
+  };
+  std::vector<std::size_t> uses(analysis.schemes.size() + 1, 0);
+  for (const std::size_t i : mixed) ++uses[i];
+  const auto most = static_cast<std::size_t>(std::ranges::max_element(uses) - uses.begin());
+  std::vector<std::string> options = {"--scheme", name_of(most)};
+  if (!analysis.only.empty()) options.insert(options.end(), {"--only", analysis.only});
+  std::vector<std::string> overrides;
+  bool again = false;
+  auto choice = mixed.begin();
+  for (const auto& weight : analysis.weights) {
+    if (!weight.kept.empty() || choice == mixed.end()) continue;
+    const std::size_t its = *choice++;
+    again = again || (weight.is_quantized && its < analysis.schemes.size());
+    if (its == most) continue;
+    overrides.insert(overrides.end(), {"--override", pattern_of(weight.name) + "=" + name_of(its)});
+  }
+  if (again) options.emplace_back("--requantize");
+  options.insert(options.end(), overrides.begin(), overrides.end());
+  return options;
+}
 
 void find_front(FileAnalysis& analysis) {
   const std::size_t schemes = analysis.schemes.size();
@@ -103,15 +141,24 @@ void find_front(FileAnalysis& analysis) {
   for (std::size_t i = 0; i < schemes; ++i) {
     SchemeTotal& total = analysis.totals[i];
     total.bytes = kept;
-    double error = 0;
+    double error = 0, with_gap = 0, gap_db = 0, gap_bits = 0;
     for (const AnalyzedWeight* weight : tried) {
       const auto& trial = weight->trials[i];
       const bool fits = trial.problem.empty() && std::isfinite(trial.relative_error);
       total.bytes += fits ? trial.bytes : weight->bytes;
       total.misfits += !fits;
       if (fits) error += error_of(*weight, i);
+      if (!fits || !std::isfinite(trial.gap_db)) continue;
+      const auto count = static_cast<double>(weight->count);
+      with_gap += count;
+      gap_db += count * trial.gap_db;
+      gap_bits += count * trial.gap_bits;
     }
     total.error = std::sqrt(error / values);
+    if (with_gap > 0) {
+      total.gap_db = gap_db / with_gap;
+      total.gap_bits = gap_bits / with_gap;
+    }
   }
   // From the smallest of each on, always the step that buys the most.
   std::ranges::stable_sort(steps, std::ranges::greater{}, &Step::slope);
@@ -120,12 +167,23 @@ void find_front(FileAnalysis& analysis) {
     smallest.bytes += hull[0].bytes;
     smallest.error += hull[0].error;
   }
-  Mixture all = smallest;
   const auto relative = [&](double error) { return std::sqrt(std::max(error, 0.0) / values); };
-  analysis.front.push_back({all.bytes, relative(all.error)});
-  for (const Step& step : steps) {
-    all.take(step, hulls);
-    analysis.front.push_back({all.bytes, relative(all.error)});
+  // Sizes from the first step on, errors from the last one back, so that nothing cancels.
+  analysis.front.resize(steps.size() + 1);
+  std::uint64_t bytes = smallest.bytes;
+  for (std::size_t i = 0; i <= steps.size(); ++i) {
+    analysis.front[i].bytes = bytes;
+    if (i == steps.size()) break;
+    const auto& hull = hulls[steps[i].tensor];
+    bytes += hull[steps[i].to].bytes - hull[steps[i].to - 1].bytes;
+  }
+  double error = 0;
+  for (const auto& hull : hulls) error += hull.back().error;
+  for (std::size_t i = steps.size() + 1; i-- > 0;) {
+    analysis.front[i].error = relative(error);
+    if (i == 0) break;
+    const auto& hull = hulls[steps[i - 1].tensor];
+    error += hull[steps[i - 1].to - 1].error - hull[steps[i - 1].to].error;
   }
   for (std::size_t i = 0; i < schemes; ++i) {
     SchemeTotal& total = analysis.totals[i];
@@ -145,6 +203,8 @@ void find_front(FileAnalysis& analysis) {
     for (const Step& step : steps) {
       if (mixture.fits(step, hulls, total.bytes)) mixture.take(step, hulls);
     }
+    mixture.error = 0;  // anew, without the steps' cancellation
+    for (std::size_t t = 0; t < hulls.size(); ++t) mixture.error += hulls[t][mixture.at[t]].error;
     if (relative(mixture.error) >= total.mixed_error) continue;
     total.mixed_bytes = mixture.bytes;
     total.mixed_error = relative(mixture.error);

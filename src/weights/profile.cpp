@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <mutex>
 #include <numbers>
+#include <numeric>
 
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/weights/analyze.hpp"
@@ -49,35 +51,95 @@ double width_of(std::size_t prefix) {
   return std::ldexp(1.0, static_cast<int>(std::max<std::size_t>(exponent, 1)) - 127 - 7);
 }
 
-// In bits, of what has no probability at 0. Prefixes of infinities and NaNs do not count.
-double entropy_of(const Counts& counts, std::uint64_t count) {
+// In bits, of what has no probability at 0. Prefixes of infinities and NaNs do not count. Steps are
+// joined until there are enough numbers for each: the correction is one of the first order. Steps
+// beyond half a deviation tell nothing: numbers far from 0 for their spread, and the tiniest.
+double entropy_of(const Counts& counts, std::uint64_t count, double sigma) {
+  constexpr std::size_t kNumbersAStep = 32;
+  constexpr int kMostJoined = 4;  // bits: 8 steps to each power of two are left
   if (count < kEnough) return kNone;
   const auto n = static_cast<double>(count);
-  double bits = 0;
-  std::size_t used = 0;
-  for (std::size_t prefix = 0; prefix < kPrefixes; ++prefix) {
-    if (counts[prefix] == 0 || (prefix & 0x7f80) == 0x7f80) continue;
-    const double p = static_cast<double>(counts[prefix]) / n;
-    bits -= p * std::log2(p / width_of(prefix));
-    ++used;
+  double best = kNone;
+  for (int joined = 0; joined <= kMostJoined; ++joined) {
+    const std::size_t step = std::size_t{1} << joined;
+    double bits = 0, width_squares = 0;
+    std::size_t used = 0;
+    for (std::size_t prefix = 0; prefix < kPrefixes; prefix += step) {
+      if ((prefix & 0x7f80) == 0x7f80) continue;
+      const auto first = counts.begin() + static_cast<std::ptrdiff_t>(prefix);
+      const auto inside =
+          std::accumulate(first, first + static_cast<std::ptrdiff_t>(step), std::uint64_t{0});
+      if (inside == 0) continue;
+      const double p = static_cast<double>(inside) / n;
+      const double width = width_of(prefix) * static_cast<double>(step);
+      bits -= p * std::log2(p / width);
+      width_squares += p * width * width;
+      ++used;
+    }
+    if (!(std::sqrt(width_squares) <= sigma / 2)) break;
+    best = bits + static_cast<double>(used - 1) / (2 * n) * std::numbers::log2e;
+    if (used * kNumbersAStep <= count) break;
   }
-  return bits + static_cast<double>(used - 1) / (2 * n) * std::numbers::log2e;
+  return best;
 }
 
-ChannelOutliers outliers_of(std::vector<float> largest) {
+// Steps from the most negative on, each number of a step as likely as any other.
+void find_percentiles(const Counts& counts, std::uint64_t finite, WeightProfile& profile) {
+  std::size_t next = 0;
+  double below = 0;
+  for (std::size_t i = 0; i < kPrefixes && next < kPercentiles.size(); ++i) {
+    const std::size_t prefix = i < kPrefixes / 2 ? kPrefixes - 1 - i : i - kPrefixes / 2;
+    if (counts[prefix] == 0 || (prefix & 0x7f80) == 0x7f80) continue;
+    const double low =
+        prefix >= kPrefixes / 2 ? -lower_end(prefix) - width_of(prefix) : lower_end(prefix);
+    const auto inside = static_cast<double>(counts[prefix]);
+    for (; next < kPercentiles.size(); ++next) {
+      const double part = (kPercentiles[next] * static_cast<double>(finite) - below) / inside;
+      if (part > 1) break;
+      profile.percentiles[next] =
+          std::clamp(low + part * width_of(prefix), profile.min, profile.max);
+    }
+    below += inside;
+  }
+}
+
+// What is asked of each channel, of numbers that are finite.
+struct Channels {
+  std::vector<float> largest;
+  std::vector<double> squares;
+  explicit Channels(std::size_t count = 0) : largest(count, 0), squares(count, 0) {}
+};
+
+// The largest against the median, and what is beyond kOutlier times that.
+template <class T>
+double factor_of(const std::vector<T>& values, double& limit) {
+  std::vector<T> sorted = values;
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::ranges::nth_element(sorted, middle);
+  if (!(*middle > 0)) return kNone;
+  limit = kOutlier * double{*middle};
+  return double{*std::ranges::max_element(values)} / double{*middle};
+}
+
+ChannelOutliers outliers_of(const Channels& channels) {
+  constexpr std::size_t kWorst = 8;
   ChannelOutliers result;
+  const auto& largest = channels.largest;
   result.channels = largest.size();
   if (largest.size() < 2) return result;
   result.largest = static_cast<std::size_t>(std::ranges::max_element(largest) - largest.begin());
-  const double top = largest[result.largest];
-  std::vector<float> sorted = largest;
-  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-  std::ranges::nth_element(sorted, middle);
-  const double median = *middle;
-  if (!(median > 0)) return result;
-  result.factor = top / median;
-  result.outliers = static_cast<std::size_t>(
-      std::ranges::count_if(largest, [&](float x) { return x > kOutlier * median; }));
+  std::vector<double> rms = channels.squares;  // but for a factor that all of them share
+  for (double& each : rms) each = std::sqrt(each);
+  double most = std::numeric_limits<double>::infinity(), most_rms = most;
+  result.factor = factor_of(largest, most);
+  result.rms_factor = factor_of(rms, most_rms);
+  for (std::size_t i = 0; i < largest.size(); ++i) {
+    if (largest[i] > most || rms[i] > most_rms) result.worst.push_back(i);
+  }
+  result.outliers = result.worst.size();
+  std::ranges::stable_sort(result.worst, std::ranges::greater{},
+                           [&](std::size_t i) { return largest[i]; });
+  result.worst.resize(std::min(result.worst.size(), kWorst));
   return result;
 }
 
@@ -87,50 +149,69 @@ std::int32_t magnitude_bits(float x) {
   return bits < 0x7f800000 ? bits : 0;
 }
 
-float largest_in(const float* x, std::size_t count) {
+void look_at_line(const float* x, std::size_t count, float& most, double& squares) {
   std::int32_t largest = 0;
-#pragma omp simd reduction(max : largest)
+  double sum = 0;
+#pragma omp simd reduction(max : largest) reduction(+ : sum)
   for (std::size_t i = 0; i < count; ++i) {
     const std::int32_t bits = magnitude_bits(x[i]);
     largest = bits > largest ? bits : largest;
+    const double value = std::bit_cast<float>(bits);
+    sum += value * value;
   }
-  return std::bit_cast<float>(largest);
+  most = std::max(most, std::bit_cast<float>(largest));
+  squares += sum;
 }
 
-// The largest magnitude for each index along axes 0 and 1; largest numbers, whatever the order.
+// One number of each channel.
+void look_across(const float* x, Channels& channels) {
+  float* const largest = channels.largest.data();
+  double* const squares = channels.squares.data();
+  const std::size_t count = channels.largest.size();
+#pragma omp simd
+  for (std::size_t j = 0; j < count; ++j) {
+    const float magnitude = std::bit_cast<float>(magnitude_bits(x[j]));
+    largest[j] = magnitude > largest[j] ? magnitude : largest[j];
+    squares[j] += double{magnitude} * magnitude;
+  }
+}
+
+// Along axes 0 and 1. Sums are added in the order of the rows.
 void find_channels(std::span<const float> x, std::span<const std::size_t> shape,
                    WeightProfile& profile) {
   if (shape.empty() || x.empty()) return;
   const std::size_t rows = shape[0], cols = x.size() / rows;
   const std::size_t channels = shape.size() < 2 ? 0 : shape[1];
   const std::size_t inner = channels == 0 ? 0 : cols / channels;
-  std::vector<float> outputs(rows, 0), inputs(channels, 0);
-  std::mutex mutex;
-  parallel_for(rows, std::max<std::size_t>(kPiece / std::max<std::size_t>(cols, 1), 1),
-               [&](std::size_t begin, std::size_t end) {
-                 std::vector<float> mine(channels, 0);
-                 for (std::size_t i = begin; i < end; ++i) {
-                   const float* const row = x.data() + i * cols;
-                   outputs[i] = largest_in(row, cols);
-                   if (inner == 1) {
-                     float* const to = mine.data();
-#pragma omp simd
-                     for (std::size_t j = 0; j < cols; ++j) {
-                       const float magnitude = std::abs(row[j]);
-                       to[j] = magnitude <= 3.4028235e38F && magnitude > to[j] ? magnitude : to[j];
-                     }
-                     continue;
-                   }
-                   for (std::size_t c = 0; c < channels; ++c) {
-                     mine[c] = std::max(mine[c], largest_in(row + c * inner, inner));
-                   }
-                 }
-                 const std::lock_guard lock(mutex);
-                 for (std::size_t c = 0; c < channels; ++c)
-                   inputs[c] = std::max(inputs[c], mine[c]);
-               });
-  profile.outputs = outliers_of(std::move(outputs));
-  profile.inputs = outliers_of(std::move(inputs));
+  constexpr std::size_t kMostParts = 32, kMostHeld = std::size_t{1} << 22;
+  const std::size_t most =
+      std::clamp<std::size_t>(kMostHeld / std::max<std::size_t>(channels, 1), 1, kMostParts);
+  const std::size_t grain =
+      std::max<std::size_t>({kPiece / std::max<std::size_t>(cols, 1), (rows + most - 1) / most, 1});
+  Channels outputs(rows), inputs(channels);
+  std::vector<Channels> parts((rows + grain - 1) / grain);
+  parallel_for(rows, grain, [&](std::size_t begin, std::size_t end) {
+    Channels& mine = parts[begin / grain] = Channels(channels);
+    for (std::size_t i = begin; i < end; ++i) {
+      const float* const row = x.data() + i * cols;
+      look_at_line(row, cols, outputs.largest[i], outputs.squares[i]);
+      if (inner == 1) {
+        look_across(row, mine);
+        continue;
+      }
+      for (std::size_t c = 0; c < channels; ++c) {
+        look_at_line(row + c * inner, inner, mine.largest[c], mine.squares[c]);
+      }
+    }
+  });
+  for (const Channels& part : parts) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      inputs.largest[c] = std::max(inputs.largest[c], part.largest[c]);
+      inputs.squares[c] += part.squares[c];
+    }
+  }
+  profile.outputs = outliers_of(outputs);
+  profile.inputs = outliers_of(inputs);
 }
 
 // Bins between the ends: each prefix's count shared evenly among the bins that it spans.
@@ -222,10 +303,18 @@ WeightProfile profile_of(std::span<const float> x, std::span<const std::size_t> 
   }
   // An infinity shares its prefix with NaNs of few bits, zeros theirs with the tiniest numbers.
   if (profile.nans != 0 || counts[0] + counts[0x8000] != 0) {
-    for (const float value : x) {
-      profile.zeros += value == 0;
-      profile.infinities += std::isinf(value);
-    }
+    std::atomic<std::size_t> zeros{0}, infinities{0};
+    parallel_for(x.size(), grain, [&](std::size_t begin, std::size_t end) {
+      std::size_t zero = 0, infinite = 0;
+      for (const float value : x.subspan(begin, end - begin)) {
+        zero += value == 0;
+        infinite += std::isinf(value);
+      }
+      zeros += zero;
+      infinities += infinite;
+    });
+    profile.zeros = zeros;
+    profile.infinities = infinities;
     profile.nans -= profile.infinities;
   }
   const std::size_t finite = x.size() - profile.nans - profile.infinities;
@@ -256,7 +345,8 @@ WeightProfile profile_of(std::span<const float> x, std::span<const std::size_t> 
   if (counts[0x8000] != 0 && profile.zeros > counts[0]) {
     without_zeros[0x8000] -= std::min<std::uint64_t>(counts[0x8000], profile.zeros - counts[0]);
   }
-  profile.entropy = entropy_of(without_zeros, finite - profile.zeros);
+  profile.entropy = entropy_of(without_zeros, finite - profile.zeros, profile.sigma);
+  find_percentiles(counts, finite, profile);
   find_channels(x, shape, profile);
   draw_histogram(counts, profile);
   return profile;

@@ -1,6 +1,7 @@
 #include "weights/timing.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "zeropoint/core/parallel.hpp"
@@ -12,7 +13,8 @@ namespace zeropoint {
 namespace {
 
 constexpr std::size_t kRows[] = {1, 128};
-constexpr double kShapeSeconds = 0.12;
+constexpr double kShapeSeconds = 0.05;   // of turns; what is slow takes three of them
+constexpr std::size_t kCheckedRows = 2;  // of a product that takes long
 constexpr std::size_t kMostValues = std::size_t{1} << 26;  // of a matrix that is made for it
 
 }  // namespace
@@ -39,15 +41,20 @@ void time_shapes(FileAnalysis& analysis, double seconds) {
   }
   std::ranges::stable_sort(order, std::ranges::greater{},
                            [](const ShapeTiming& t) { return t.n * t.k * t.tensors; });
-  double spent = 0;
+  const auto start = std::chrono::steady_clock::now();
+  const auto spent = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
   for (auto& timing : order) {
-    if (spent >= seconds) {
+    if (spent() >= seconds) {
       ++analysis.shapes_not_timed;
       continue;
     }
     for (const std::size_t m : kRows) {
       // What `zeropoint bench` times: weights packed before, activations quantized on the way.
-      const BenchOperands operands({m, timing.k, timing.n});
+      BenchOperands operands({m, timing.k, timing.n}, kCheckedRows);
+      operands.a_unsigned = {};  // others' alone
+      operands.b_unsigned = {};
       const auto fp32 = make_onednn_fp32(operands, 1);
       const auto int8 = make_dynamic_packed(operands, 1);
       if (!fp32 || !int8) continue;
@@ -56,10 +63,9 @@ void time_shapes(FileAnalysis& analysis, double seconds) {
         entrant->check();  // throws: nothing that is wrong is timed
       }
       const auto samples =
-          take_turns({{fp32->call, fp32->foreign_threads}, {int8->call}}, {kShapeSeconds, 5, 50});
+          take_turns({{fp32->call, fp32->foreign_threads}, {int8->call}}, {kShapeSeconds, 3, 50});
       timing.seconds.push_back({m, spread(samples[0]).median, spread(samples[1]).median,
                                 median_ratio(samples[1], samples[0])});
-      spent += kShapeSeconds;
     }
     analysis.timings.push_back(std::move(timing));
   }

@@ -29,7 +29,7 @@ TEST_F(Analyzing, TellsOfTensorsSchemesAndTimes) {
   EXPECT_THAT(text, HasSubstr("a.weight"));
   EXPECT_THAT(text, HasSubstr("\\x1b[31m<em>"));
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
-  EXPECT_THAT(text, HasSubstr("1 tensors are kept"));
+  EXPECT_THAT(text, HasSubstr("1 tensor is kept"));
   EXPECT_THAT(text, HasSubstr("speed-up"));
   EXPECT_THAT(text, HasSubstr("zeropoint-out/analysis.html"));
   const std::string page = contents(in_folder("zeropoint-out/analysis.html"));

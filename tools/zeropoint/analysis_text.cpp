@@ -114,21 +114,12 @@ std::string tensors_text(const FileAnalysis& analysis, int width) {
   }
   text += fmt::format(
       "\nSignal to noise in dB, the worst tensor first{}; outliers, channels of outputs + inputs\n"
-      "beyond 6 times the median one; {} tensors are kept as they are.\n",
+      "beyond 6 times the median one; {} kept as {}.\n",
       left_out == 0 ? ""
                     : fmt::format(" ({} schemes beyond this width: the page has them)", left_out),
-      kept);
+      kept == 1 ? "1 tensor is" : fmt::format("{} tensors are", kept),
+      kept == 1 ? "it is" : "they are");
   return text;
-}
-
-double mean_gap(const FileAnalysis& analysis, std::size_t scheme) {
-  double sum = 0, values = 0;
-  for (const auto& weight : analysis.weights) {
-    if (!weight.kept.empty() || !std::isfinite(weight.trials[scheme].gap_db)) continue;
-    sum += static_cast<double>(weight.count) * weight.trials[scheme].gap_db;
-    values += static_cast<double>(weight.count);
-  }
-  return values > 0 ? sum / values : kNone;
 }
 
 std::string schemes_text(const FileAnalysis& analysis, int width) {
@@ -141,7 +132,7 @@ std::string schemes_text(const FileAnalysis& analysis, int width) {
     const SchemeTotal& total = analysis.totals[i];
     const auto bytes = static_cast<double>(total.bytes);
     table.add({analysis.schemes[i], size_text(bytes), number(100 * bytes / before, "{:.1f} %"),
-               decibels(total.error), number(mean_gap(analysis, i), "{:.1f}"),
+               decibels(total.error), number(total.gap_db, "{:.1f}"),
                total.mixed.empty() ? "-" : decibels(total.mixed_error),
                total.misfits == 0 ? "" : fmt::format("{}", total.misfits)});
   }
@@ -151,7 +142,7 @@ std::string schemes_text(const FileAnalysis& analysis, int width) {
          "above the\n"
          "least that independent numbers so distributed allow; mixed, the best scheme for each "
          "tensor\n"
-         "within the same size.\n";
+         "within the same size; --json and the page have it as options of zeropoint quantize.\n";
 }
 
 std::string timings_text(const FileAnalysis& analysis, int width) {
@@ -183,10 +174,17 @@ Json json_of(const ChannelOutliers& channels) {
   return {{"channels", channels.channels},
           {"outliers", channels.outliers},
           {"largest_factor", json_of(channels.factor)},
-          {"largest", channels.largest}};
+          {"largest", channels.largest},
+          {"largest_rms_factor", json_of(channels.rms_factor)},
+          {"worst", channels.worst}};
 }
 
 Json json_of(const WeightProfile& profile) {
+  Json percentiles = Json::object();
+  for (std::size_t i = 0; i < kPercentiles.size(); ++i) {
+    percentiles[fmt::format("{:g}", 100 * kPercentiles[i])] =
+        std::isfinite(profile.min) ? json_of(profile.percentiles[i]) : Json();
+  }
   return {{"count", profile.count},
           {"zeros", profile.zeros},
           {"nans", profile.nans},
@@ -197,6 +195,7 @@ Json json_of(const WeightProfile& profile) {
           {"sigma", json_of(profile.sigma)},
           {"kurtosis", json_of(profile.kurtosis)},
           {"entropy", json_of(profile.entropy)},
+          {"percentiles", percentiles},
           {"outputs", json_of(profile.outputs)},
           {"inputs", json_of(profile.inputs)},
           {"histogram",
@@ -257,12 +256,14 @@ Json json_of(const FileAnalysis& analysis) {
     totals.push_back({{"scheme", analysis.schemes[i]},
                       {"bytes", total.bytes},
                       {"relative_error", json_of(total.error)},
-                      {"gap_db", json_of(mean_gap(analysis, i))},
+                      {"gap_db", json_of(total.gap_db)},
+                      {"gap_bits", json_of(total.gap_bits)},
                       {"misfits", total.misfits},
                       {"mixed",
                        {{"bytes", total.mixed_bytes},
                         {"relative_error", json_of(total.mixed_error)},
-                        {"schemes", mixed}}}});
+                        {"schemes", mixed},
+                        {"quantize_options", quantize_options(analysis, i)}}}});
   }
   for (const auto& point : analysis.front) {
     front.push_back({{"bytes", point.bytes}, {"relative_error", json_of(point.error)}});

@@ -23,6 +23,41 @@ for (const section of document.querySelectorAll('section.file')) {
   const count = section.querySelector('.filter .count');
   const detail = section.querySelector('.detail');
   const fixed = 7;  // columns before the schemes'
+  const shownSchemes = new Set(data.schemes.keys());
+
+  // A column of the table for each scheme that is ticked.
+  function columns() {
+    for (const row of [table.tHead.rows[0], ...rows]) {
+      const cells = [...row.cells].slice(fixed);
+      if (cells.length === 1 && cells[0].classList.contains('kept')) {
+        cells[0].colSpan = Math.max(shownSchemes.size, 1);
+        continue;
+      }
+      cells.forEach((cell, i) => { cell.hidden = !shownSchemes.has(i); });
+    }
+  }
+  data.schemes.forEach((scheme, i) => {
+    const box = make('input', {type: 'checkbox', onchange: () => {
+      box.checked ? shownSchemes.add(i) : shownSchemes.delete(i);
+      columns();
+    }});
+    box.checked = true;
+    section.querySelector('.columns').append(make('label', {}, box, scheme));
+  });
+
+  const mixtures = section.querySelector('.mixtures');
+  if (data.mixtures.length === 0) mixtures.remove();
+  else {
+    const choice = mixtures.querySelector('select');
+    for (const mixture of data.mixtures) choice.append(make('option', {}, data.schemes[mixture.scheme]));
+    const tell = () => {
+      const mixture = data.mixtures[choice.selectedIndex];
+      mixtures.querySelector('code').textContent = mixture.command;
+      mixtures.querySelector('.count').textContent = `${mixture.size}, ${dB(mixture.db)} dB`;
+    };
+    choice.addEventListener('input', tell);
+    tell();
+  }
 
   const value = (cell) => {
     const text = cell.dataset.value ?? cell.textContent;
@@ -134,7 +169,20 @@ for (const section of document.querySelectorAll('section.file')) {
                    `mean ${round(tensor.mean, 3)}`, `from ${round(tensor.min, 4)} to ${round(tensor.max, 4)}`,
                    `excess kurtosis ${round(tensor.kurtosis, 3)}`, `${tensor.zeros} zeros`];
     if (tensor.bad) facts.push(`${tensor.bad} NaN or infinite`);
+    for (const [what, of] of [['outputs', tensor.outputs], ['inputs', tensor.inputs]]) {
+      if (of.outliers === 0) continue;
+      const more = of.outliers > of.worst.length ? ', …' : '';
+      facts.push(`${of.outliers} outlying ${what} (${of.worst.join(', ')}${more}), the largest ${round(of.factor, 3)} times the median`);
+    }
     detail.append(make('p', {class: 'note'}, facts.join(' · ')));
+    if (tensor.percentiles.length) {
+      detail.append(make('p', {class: 'note'}, 'Percentiles: ' + tensor.percentiles.map(
+          ([part, at]) => `${round(part, 3)} % ${round(at, 3)}`).join(' · ')));
+    }
+    if (tensor.best.length) {
+      detail.append(make('p', {class: 'note'}, 'Least error for the bits: ' + tensor.best.map(
+          (i) => `${data.schemes[i]} (${round(tensor.trials[i].bits, 3)} bits, ${dB(tensor.trials[i].db)} dB)`).join(' · ')));
+    }
     if (trial && trial.problem) detail.append(make('p', {class: 'note'}, `${data.schemes[scheme.value]}: ${trial.problem}`));
     const two = make('div', {class: 'two'});
     if (tensor.histogram.counts.length) {
