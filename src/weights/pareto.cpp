@@ -87,9 +87,10 @@ std::vector<std::string> quantize_options(const FileAnalysis& analysis, std::siz
   std::vector<std::string> options = {"--scheme", name_of(most)};
   if (!analysis.only.empty()) options.insert(options.end(), {"--only", analysis.only});
   std::vector<std::string> overrides;
-  bool again = false;
+  bool again = false, has_empty = false;
   auto choice = mixed.begin();
   for (const auto& weight : analysis.weights) {
+    has_empty = has_empty || weight.count == 0;  // which no scheme fits
     if (!weight.kept.empty() || choice == mixed.end()) continue;
     const std::size_t its = *choice++;
     again = again || (weight.is_quantized && its < analysis.schemes.size());
@@ -97,6 +98,7 @@ std::vector<std::string> quantize_options(const FileAnalysis& analysis, std::siz
     overrides.insert(overrides.end(), {"--override", pattern_of(weight.name) + "=" + name_of(its)});
   }
   if (again) options.emplace_back("--requantize");
+  if (has_empty) options.insert(options.end(), {"--fallback", "keep"});
   options.insert(options.end(), overrides.begin(), overrides.end());
   return options;
 }

@@ -115,8 +115,11 @@ TEST(Front, OptionsNameEveryTensorThatDeparts) {
               ElementsAre("--scheme", "int8", "--only", "w|x", "--override", "^w\\(2\\)$=int4"));
   analysis.weights[2].is_quantized = true;
   analysis.totals[0].mixed = {2, 2, 1};
-  EXPECT_THAT(quantize_options(analysis, 0), ElementsAre("--scheme", "keep", "--only", "w|x",
-                                                         "--requantize", "--override", "^x$=int8"));
+  analysis.weights.push_back(tensor("none", 0, {}));
+  analysis.weights.back().kept = "empty";
+  EXPECT_THAT(quantize_options(analysis, 0),
+              ElementsAre("--scheme", "keep", "--only", "w|x", "--requantize", "--fallback", "keep",
+                          "--override", "^x$=int8"));
 }
 
 // The options, read as the command reads them, give files of the size that was said.
