@@ -54,4 +54,12 @@ std::string join_words(const std::vector<std::string_view>& words) {
   return joined;
 }
 
+std::string shortened(std::string_view text, std::size_t width) {
+  if (text.size() <= width) return std::string(text);
+  constexpr std::string_view kGap = "...";
+  const std::size_t tail = (width - kGap.size()) / 2;
+  const std::size_t head = width - kGap.size() - tail;
+  return fmt::format("{}{}{}", text.substr(0, head), kGap, text.substr(text.size() - tail));
+}
+
 }  // namespace zeropoint

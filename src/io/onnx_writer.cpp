@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <optional>
 #include <set>
 
@@ -125,8 +123,7 @@ class Skeleton {
       tensor.name = row.name;
       tensor.shape = row.shape;
       tensor.type = row.type;
-      tensor.count =
-          std::accumulate(row.shape.begin(), row.shape.end(), std::size_t{1}, std::multiplies<>());
+      tensor.count = value_count(row.shape);
       tensor.bytes = row.type->stored_bytes(tensor.count);
       if (!by_name_.emplace(row.name, tensors.size()).second) {
         refuse(row.name, "expected each tensor's name once, found it twice");

@@ -2,7 +2,6 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -274,8 +273,7 @@ std::string header_of(const TensorFilePlan& plan, std::uint64_t& data_bytes) {
   std::set<std::string_view> names = {"", "__metadata__"};
   data_bytes = 0;
   for (const auto& tensor : plan.tensors) {
-    const std::size_t count = std::accumulate(tensor.shape.begin(), tensor.shape.end(),
-                                              std::size_t{1}, std::multiplies<>());
+    const std::size_t count = value_count(tensor.shape);
     if (!names.insert(tensor.name).second) {
       throw InputError(fmt::format(
           "safetensors: expected names that occur once and are not '__metadata__', found '{}'",

@@ -1,6 +1,7 @@
 #include "zeropoint/io/tensor_file.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -11,6 +12,10 @@
 #include "io/mapped_file.hpp"
 
 namespace zeropoint {
+
+std::size_t value_count(std::span<const std::size_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
+}
 
 StoredTensor& TensorFile::add(std::string name, std::vector<std::size_t> shape,
                               const TensorType& type) {

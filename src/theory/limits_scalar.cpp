@@ -346,6 +346,10 @@ LimitRow scheme_limit(const Distribution& d, const Scheme& scheme) {
       scheme.convention.rounding != Rounding::half_away) {
     refuse("rounding to nearest");
   }
+  // What is left of rotated or smoothed entries is another distribution, and scales of groups that
+  // shrink are others than their entries give.
+  if (!scheme.transforms.empty()) refuse("a scheme without transforms");
+  if (scheme.shrinks) refuse("scales that are not shrunk");
   if (format.kind == FormatKind::block) return block_limit(d, scheme);
   const bool is_group = scheme.granularity.kind == GranularityKind::group ||
                         scheme.granularity.kind == GranularityKind::block;

@@ -221,8 +221,8 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
       all.push_back(expected > 0 ? (expected + x) * (1 + y / expected) : x + y);
     }
   }
-  // What is expected is itself off by a tenth of a deviation or so, and a deviation by 4 % (in the
-  // mean square over schemes, distributions and sizes).
+  // An allowance for the prediction's own error, not derived: docs/predictions.md has what the
+  // intervals hold with it and without it.
   constexpr double kOwn = 1.05;
   const auto widened = [&](double p) {
     const double end = root(nth(all, p));

@@ -1,8 +1,6 @@
 #include "weights/decoding.hpp"
 
 #include <cstring>
-#include <functional>
-#include <numeric>
 
 #include <fmt/format.h>
 
@@ -12,10 +10,6 @@
 
 namespace zeropoint {
 namespace {
-
-std::size_t product(std::span<const std::size_t> shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
-}
 
 CodeMatrix stored_codes(const Scheme& scheme, const Tiles& tiles,
                         std::span<const std::uint8_t> bytes) {
@@ -91,14 +85,14 @@ DequantizationTiles::DequantizationTiles(const DequantizedTensor& how,
   if (is_one_) return;
   // Nothing lies along an axis of none; the divisors stay 1.
   along_ = std::max<std::size_t>(shape[how.axis], 1);
-  inner_ = std::max<std::size_t>(product(shape.subspan(how.axis + 1)), 1);
+  inner_ = std::max<std::size_t>(value_count(shape.subspan(how.axis + 1)), 1);
   block_ = how.block;
   if (block_ == 0) {
     count_ = shape[how.axis];
     return;
   }
   blocks_ = shape[how.axis] / block_ + (shape[how.axis] % block_ != 0 ? 1 : 0);
-  count_ = product(shape.first(how.axis)) * blocks_ * product(shape.subspan(how.axis + 1));
+  count_ = value_count(shape.first(how.axis)) * blocks_ * value_count(shape.subspan(how.axis + 1));
 }
 
 }  // namespace zeropoint

@@ -14,12 +14,6 @@
 namespace zeropoint {
 namespace {
 
-std::size_t count_of(std::span<const std::size_t> shape) {
-  std::size_t count = 1;
-  for (const std::size_t extent : shape) count *= extent;
-  return count;
-}
-
 [[noreturn]] void cannot(std::string_view container, std::string_view holds, const Scheme& scheme) {
   throw InputError(fmt::format("expected a scheme that {} can hold ({}), found {}", container,
                                holds, short_form(scheme)));
@@ -170,7 +164,7 @@ Encoding onnx_encoding(const Weight& weight, const Scheme& scheme) {
 
 std::uint64_t Encoding::bytes() const {
   std::uint64_t bytes = 0;
-  for (const auto& tensor : tensors) bytes += tensor.type->stored_bytes(count_of(tensor.shape));
+  for (const auto& tensor : tensors) bytes += tensor.type->stored_bytes(value_count(tensor.shape));
   return bytes;
 }
 

@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
-#include <numeric>
 
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/words.hpp"
 #include "zeropoint/formats/packed_codes.hpp"
+#include "zeropoint/io/tensor_file.hpp"
 
 namespace zeropoint {
 namespace {
-
-std::size_t product(std::span<const std::size_t> shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
-}
 
 // The type whose bytes are a format's codes, if safetensors has one.
 std::string_view codes_type(const Format& format) {
@@ -76,7 +71,7 @@ std::vector<std::size_t> tiled_shape(const Scheme& scheme, std::span<const std::
                          scheme.format.kind == FormatKind::block || !scheme.transforms.empty();
   const bool names_axis = scheme.granularity.axis.value_or(0) != 0;
   if (shape.size() <= 2 || !has_lines || names_axis) return {shape.begin(), shape.end()};
-  return {shape[0], product(shape.subspan(1))};
+  return {shape[0], value_count(shape.subspan(1))};
 }
 
 Layout layout_of(const Scheme& scheme, std::span<const std::size_t> shape) {
@@ -84,7 +79,7 @@ Layout layout_of(const Scheme& scheme, std::span<const std::size_t> shape) {
   const std::vector<std::size_t> seen = tiled_shape(scheme, shape);
   layout.tiles = make_tiles(scheme.granularity, seen, Role::stored);
   const std::size_t rows = layout.tiles.rows, cols = layout.tiles.cols;
-  const std::size_t count = product(shape);
+  const std::size_t count = value_count(shape);
   const auto& format = scheme.format;
   const auto& type = tensor_type(format.kind == FormatKind::block ? "U8" : codes_type(format));
   layout.codes = {"", &type, {shape.begin(), shape.end()}};
@@ -124,7 +119,7 @@ Layout layout_of(const Scheme& scheme, std::span<const std::size_t> shape) {
 }
 
 std::size_t bytes_of(const Layout::Part& part) {
-  return part.type->stored_bytes(product(part.shape));
+  return part.type->stored_bytes(value_count(part.shape));
 }
 
 std::size_t bytes_of(const Layout& layout) {
@@ -166,7 +161,7 @@ void read_part(const Layout::Part& part, std::span<const std::uint8_t> bytes,
     return value;
   };
   if (part.suffix == kScaleSuffix || part.suffix == kZeroPointSuffix) {
-    params.tiles.resize(product(part.shape));
+    params.tiles.resize(value_count(part.shape));
     for (std::size_t i = 0; i < params.tiles.size(); ++i) {
       if (part.suffix == kZeroPointSuffix) {
         params.tiles[i].zero_point = whole(bytes.data() + i * part.type->bytes, part.type->name);
@@ -179,7 +174,7 @@ void read_part(const Layout::Part& part, std::span<const std::uint8_t> bytes,
       }
     }
   } else if (part.suffix == kLevelsSuffix) {
-    params.levels.resize(product(part.shape));
+    params.levels.resize(value_count(part.shape));
     for (std::size_t i = 0; i < params.levels.size(); ++i) params.levels[i] = number(i);
   } else {
     params.tensor_scale = number(0);

@@ -18,22 +18,14 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/io/tensor_file.hpp"
 
+#include "support/temporary_folder.hpp"
+
 namespace zeropoint::testing {
 
 /// A test that writes files of some container, well-formed or not, into a folder of its own.
 class ContainerTest : public ::testing::Test {
  protected:
-  ContainerTest() {
-    std::string name = (std::filesystem::path(::testing::TempDir()) / "zp-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder: " + name);
-    folder_ = name;
-  }
-  ~ContainerTest() override {
-    std::error_code error;
-    std::filesystem::remove_all(folder_, error);
-  }
-
-  std::string in_folder(const std::string& name) const { return (folder_ / name).string(); }
+  std::string in_folder(const std::string& name) const { return (folder_.path() / name).string(); }
   std::string put(const std::string& name, std::string_view bytes) const {
     // Cut to size afterwards: file systems sync what is emptied and written again, some
     // milliseconds each time.
@@ -48,9 +40,11 @@ class ContainerTest : public ::testing::Test {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  bool exists(const std::string& name) const { return std::filesystem::exists(folder_ / name); }
+  bool exists(const std::string& name) const {
+    return std::filesystem::exists(folder_.path() / name);
+  }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 /// Of a value's own bytes.

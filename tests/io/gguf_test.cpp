@@ -17,6 +17,7 @@
 
 #include "support/largest_allocation.hpp"
 #include "support/refusal.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace zeropoint {
 namespace {
@@ -24,21 +25,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::refusal;
-
-// Removed with everything in it.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "zeropoint_gguf_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw WorkError("no folder for the test");
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const char* name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
+using testing::TemporaryFolder;
 
 void write_bytes(const std::string& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
@@ -118,7 +105,7 @@ std::vector<float> numbers(const TensorFile& file, const StoredTensor& tensor) {
 }
 
 TEST(Gguf, ReadsTensorsAndMetadata) {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const std::uint32_t alignment : {1U, 8U, 32U, 64U}) {
     write_bytes(folder / "a", small_file(alignment));
     const auto file = open_tensor_file(folder / "a");
@@ -156,13 +143,13 @@ TEST(Gguf, ReadsTensorsAndMetadata) {
 }
 
 TEST(Gguf, ReadsVersion2AndFilesWithoutTensors) {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_bytes(folder / "a", header(0, 0, 2));
   EXPECT_TRUE(open_tensor_file(folder / "a")->tensors().empty());
 }
 
 TEST(Gguf, TensorsComeAsTheyLie) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string infos = info("b", {1}, 24, 32) + info("a", {1}, 24, 0);
   write_bytes(folder / "a", filled(header(2, 0) + infos, 32) + filled("\x01", 32) + '\x02');
   const auto file = open_tensor_file(folder / "a");
@@ -185,7 +172,7 @@ std::span<const std::uint8_t> as_bytes(const std::string& bytes) {
 }
 
 TEST(Gguf, EveryTypeThereAndBack) {
-  const Folder folder;
+  const TemporaryFolder folder;
   TensorFilePlan plan;
   std::string data;
   for (const char* name : kWritable) {
@@ -230,7 +217,7 @@ TEST(Gguf, EveryTypeThereAndBack) {
 }
 
 // All tensors of a file as they are, with `metadata`.
-std::string copied(const Folder& folder, const TensorFile& file,
+std::string copied(const TemporaryFolder& folder, const TensorFile& file,
                    std::vector<std::pair<std::string, std::string>> metadata) {
   TensorFilePlan plan;
   plan.source = &file;
@@ -245,7 +232,7 @@ std::string copied(const Folder& folder, const TensorFile& file,
 }
 
 TEST(Gguf, KeepsTheSourcesMetadata) {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const std::uint32_t alignment : {32U, 64U}) {
     write_bytes(folder / "a", small_file(alignment));
     const auto file = open_tensor_file(folder / "a");
@@ -275,7 +262,7 @@ TEST(Gguf, KeepsTheSourcesMetadata) {
 }
 
 TEST(Gguf, RefusesPlansThatItCannotHold) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto why = [&folder](const TensorFilePlan& plan) {
     const std::string message =
         refusal([&] { container("gguf").create(folder / "new.gguf", plan); });
@@ -315,7 +302,7 @@ TEST(Gguf, RefusesPlansThatItCannotHold) {
 }
 
 TEST(Gguf, WritesWhatWasPlannedNoMoreNoLess) {
-  const Folder folder;
+  const TemporaryFolder folder;
   TensorFilePlan plan;
   plan.tensors = {{"w", {2}, &tensor_type("I8")}};
   const std::uint8_t bytes[3] = {1, 2, 3};
@@ -407,7 +394,7 @@ std::vector<Bad> bad_files() {
 }
 
 TEST(Gguf, RefusesDamagedFiles) {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const auto& bad : bad_files()) {
     write_bytes(folder / "a", bad.bytes);
     largest_allocation = 0;
@@ -421,7 +408,7 @@ TEST(Gguf, RefusesDamagedFiles) {
 }
 
 // Opens it and reads everything; false if it was refused. Whatever else happens is a failure.
-bool survives(const Folder& folder, std::string_view bytes) {
+bool survives(const TemporaryFolder& folder, std::string_view bytes) {
   write_bytes(folder / "a", bytes);
   largest_allocation = 0;
   try {
@@ -441,7 +428,7 @@ bool survives(const Folder& folder, std::string_view bytes) {
 }
 
 TEST(Gguf, FilesCutAnywhereAreRefused) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string bytes = small_file();
   for (std::size_t count = 0; count < bytes.size(); ++count) {
     EXPECT_FALSE(survives(folder, std::string_view(bytes).substr(0, count))) << count;
@@ -450,7 +437,7 @@ TEST(Gguf, FilesCutAnywhereAreRefused) {
 }
 
 TEST(Gguf, RandomDamageNeverCrashes) {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::mt19937 random(3);
   int opened = 0;
   for (int trial = 0; trial < 10'000; ++trial) {

@@ -150,7 +150,7 @@ TEST_F(NpyTensors, WritesOneTensor) {
         EXPECT_EQ(std::string(error.what()),
                   fmt::format("npy: 'w': expected a type that NumPy has, found {}", type.name));
       }
-      EXPECT_TRUE(std::filesystem::is_empty(folder_));
+      EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
       continue;
     }
     std::string data(type.stored_bytes(256), '\0');

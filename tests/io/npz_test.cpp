@@ -294,7 +294,7 @@ TEST_F(Npz, WritesNothingThatItCannotRead) {
     try {
       container("npz").create(in_folder("out.npz"), plan);
     } catch (const InputError& error) {
-      EXPECT_TRUE(std::filesystem::is_empty(folder_));
+      EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
       return error.what();
     }
     return "";
@@ -315,7 +315,7 @@ TEST_F(Npz, WritesNothingThatItCannotRead) {
   TensorFilePlan plan;
   plan.tensors = {{"a", {2}, &type}};
   EXPECT_THROW(container("npz").create(in_folder("out.npz"), plan)->finish(), WorkError);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 }  // namespace

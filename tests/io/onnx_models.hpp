@@ -16,22 +16,12 @@
 #include "zeropoint/io/tensor_file.hpp"
 
 #include "io/onnx_writer.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace zeropoint::testing {
 
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
-
-// A folder for a test's files, which goes with it.
-struct Folder {
-  Folder() : path(fs::temp_directory_path() / fmt::format("zeropoint_onnx_{}", getpid())) {
-    fs::remove_all(path);
-    fs::create_directories(path);
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  fs::path path;
-};
 
 inline void save(const std::string& path, const std::string& bytes) {
   fs::remove(path);  // some file systems wait for the disk where a file is emptied and written anew

@@ -17,7 +17,7 @@ using namespace testing;  // NOLINT(google-build-using-namespace)
 using ::testing::HasSubstr;
 
 // The nodes of `of` after the model was raised from one operator set to another; or why not.
-std::string raised(const Folder& folder, onnx::NodeProto of, std::int64_t from, int to,
+std::string raised(const TemporaryFolder& folder, onnx::NodeProto of, std::int64_t from, int to,
                    const std::vector<std::int64_t>& x = {}) {
   onnx::ModelProto model = model_of(from);
   auto& graph = *model.mutable_graph();
@@ -48,7 +48,7 @@ std::string raised(const Folder& folder, onnx::NodeProto of, std::int64_t from, 
 }
 
 TEST(OnnxOpset, OperatorsKeepTheirMeaning) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto with = [](const char* type, const char* name,
                        const std::vector<std::int64_t>& values) {
     auto result = node(type, {"x"}, {"y"});
@@ -120,7 +120,7 @@ TEST(OnnxOpset, OperatorsKeepTheirMeaning) {
 }
 
 TEST(OnnxOpset, FunctionsHaveTheirOwn) {
-  const Folder folder;
+  const TemporaryFolder folder;
   onnx::ModelProto model = model_of(12);
   describe(*model.mutable_graph()->add_input(), "x", {2});
   auto& function = *model.add_functions();

@@ -21,7 +21,7 @@ using namespace testing;  // NOLINT(google-build-using-namespace)
 using ::testing::HasSubstr;
 
 TEST(OnnxTensors, EveryTypeComesBack) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string path = folder / "every.onnx";
   TensorFilePlan plan;
   plan.metadata = {{"made by", "a test"}};
@@ -62,7 +62,7 @@ TEST(OnnxTensors, EveryTypeComesBack) {
 }
 
 TEST(OnnxTensors, NumbersInFieldsOfTheirType) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string path = folder / "typed.onnx";
   onnx::ModelProto model = model_of(21);
   auto& graph = *model.mutable_graph();
@@ -124,7 +124,7 @@ TEST(OnnxTensors, NumbersInFieldsOfTheirType) {
   EXPECT_EQ(copy.graph().initializer(1).raw_data(), std::string("\1\2\3\4"));
 }
 
-std::string refused(const Folder& folder, const onnx::ModelProto& model) {
+std::string refused(const TemporaryFolder& folder, const onnx::ModelProto& model) {
   save(folder / "wrong.onnx", model.SerializeAsString());
   return refusal([&] {
     const auto file = open_tensor_file(folder / "wrong.onnx");
@@ -133,7 +133,7 @@ std::string refused(const Folder& folder, const onnx::ModelProto& model) {
 }
 
 TEST(OnnxTensors, RefusesWhatIsWrong) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto one = [&](const onnx::TensorProto& tensor) {
     onnx::ModelProto model = model_of(13);
     *model.mutable_graph()->add_initializer() = tensor;
@@ -206,15 +206,15 @@ TEST(OnnxTensors, RefusesWhatIsWrong) {
 }
 
 TEST(OnnxTensors, ExternalDataStayWithinTheFolder) {
-  const Folder folder;
-  fs::create_directories(folder.path / "model" / "sub");
+  const TemporaryFolder folder;
+  fs::create_directories(folder.path() / "model" / "sub");
   const Bytes numbers = pattern(64, 3);
   const std::string bytes(numbers.begin(), numbers.end());
   save(folder / "outside", bytes);
   save(folder / "model/data", bytes);
   save(folder / "model/sub/data", bytes);
-  fs::create_symlink(folder.path / "outside", folder.path / "model" / "link");
-  fs::create_directory_symlink(folder.path, folder.path / "model" / "way");
+  fs::create_symlink(folder.path() / "outside", folder.path() / "model" / "link");
+  fs::create_directory_symlink(folder.path(), folder.path() / "model" / "way");
   const std::string path = folder / "model/m.onnx";
   const auto result = [&](const std::vector<std::pair<std::string, std::string>>& entries) {
     onnx::ModelProto model = model_of(13);
@@ -276,7 +276,7 @@ void try_all(const std::string& path, const std::string& copy) {
 }
 
 TEST(OnnxTensors, DamageIsRefusedOrHarmless) {
-  const Folder folder;
+  const TemporaryFolder folder;
   onnx::ModelProto model = product(8, 3);
   auto& graph = *model.mutable_graph();
   *graph.add_initializer() = floats("bias", {2}, 2);
@@ -313,7 +313,7 @@ struct Case {
 };
 
 TEST(OnnxTensors, DequantizationsTakeTheNameOfTheirTensor) {
-  const Folder folder;
+  const TemporaryFolder folder;
   save(folder / "old.onnx", product(8, 3).SerializeAsString());
   const OnnxFile source(folder / "old.onnx");
   const auto row = [](std::size_t axis, std::size_t block, bool per_channel) {
@@ -373,7 +373,7 @@ TEST(OnnxTensors, DequantizationsTakeTheNameOfTheirTensor) {
 }
 
 TEST(OnnxTensors, DequantizationsGiveTheTypeThatWasThere) {
-  const Folder folder;
+  const TemporaryFolder folder;
   save(folder / "old.onnx", product(13, 7).SerializeAsString());
   const OnnxFile source(folder / "old.onnx");
   TensorFilePlan plan;
@@ -411,7 +411,7 @@ TEST(OnnxTensors, DequantizationsGiveTheTypeThatWasThere) {
 }
 
 TEST(OnnxTensors, RefusesPlansThatMakeNoModel) {
-  const Folder folder;
+  const TemporaryFolder folder;
   save(folder / "old.onnx", product(8, 3).SerializeAsString());
   const OnnxFile source(folder / "old.onnx");
   const auto refused_plan = [&](TensorFilePlan plan) {
@@ -452,7 +452,7 @@ TEST(OnnxTensors, RefusesPlansThatMakeNoModel) {
 }
 
 TEST(OnnxTensors, LargeModelsHaveTheirDataBesideThem) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string path = folder / "large.onnx";
   TensorFilePlan plan;
   plan.tensors = {{"a", {1000}, &tensor_type("F32")},
@@ -473,7 +473,7 @@ TEST(OnnxTensors, LargeModelsHaveTheirDataBesideThem) {
 }
 
 TEST(OnnxTensors, OnlyDequantizationsThatFitAreListed) {
-  const Folder folder;
+  const TemporaryFolder folder;
   onnx::ModelProto model = model_of(21, 10);
   auto& graph = *model.mutable_graph();
   auto codes = initializer("codes", 3, {2, 3});

@@ -156,7 +156,7 @@ TEST_F(OutputFileTest, FollowsLinks) {
 }
 
 TEST_F(OutputFileTest, PathsThatCannotBeWritten) {
-  EXPECT_THAT(refusal(folder_.string()), HasSubstr("expected a file to write, found a folder"));
+  EXPECT_THAT(refusal(folder_.path().string()), HasSubstr("expected a file to write, found a folder"));
   EXPECT_THAT(refusal("/dev/null"), HasSubstr("found a device"));
   EXPECT_THAT(refusal(in_folder("none/x")), HasSubstr("No such file or directory"));
   put("y", "mine");
@@ -174,7 +174,7 @@ TEST_F(OutputFileTest, MappedFiles) {
     EXPECT_TRUE(std::ranges::equal(file.bytes(), testing::as_bytes(all)));
   }
   EXPECT_TRUE(MappedFile(put("empty", "")).bytes().empty());
-  EXPECT_THROW(MappedFile(folder_.string()), InputError);
+  EXPECT_THROW(MappedFile(folder_.path().string()), InputError);
   EXPECT_THROW(MappedFile("/dev/null"), InputError);
   EXPECT_THROW(MappedFile(in_folder("none")), InputError);
   fs::create_symlink("x", folder_ / "link");

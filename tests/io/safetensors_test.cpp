@@ -47,7 +47,7 @@ TEST_F(Safetensors, WritesAndReadsEveryType) {
     plan.metadata = {{"format", "pt"}, {"\"", "\n"}};
     if (type.kind == TensorKind::blocks) {
       EXPECT_THROW(container("safetensors").create(path, plan), InputError);
-      EXPECT_TRUE(std::filesystem::is_empty(folder_));
+      EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
       continue;
     }
     std::string data(type.stored_bytes(24), '\0');
@@ -80,7 +80,7 @@ TEST_F(Safetensors, WritesOnlyNamesThatItReads) {
     try {
       container("safetensors").create(in_folder("some.bin"), plan);
     } catch (const InputError& error) {
-      EXPECT_TRUE(std::filesystem::is_empty(folder_));
+      EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
       return error.what();
     }
     return "";
@@ -237,7 +237,7 @@ class SafetensorsIndex : public Safetensors {
 
 TEST_F(SafetensorsIndex, ReadsASetAndItsFolder) {
   put("model.safetensors.index.json", kGood);
-  for (const auto& path : {in_folder("model.safetensors.index.json"), folder_.string()}) {
+  for (const auto& path : {in_folder("model.safetensors.index.json"), folder_.path().string()}) {
     const auto file = open_tensor_file(path);
     ASSERT_EQ(file->tensors().size(), 3U);
     EXPECT_EQ(testing::values_of(*file, "a"), (std::vector<float>{1, 2}));

@@ -20,18 +20,10 @@ namespace zeropoint {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::relative_error;
 
 Matrix<float> random_matrix(std::size_t rows, std::size_t cols, unsigned seed = 1) {
   return testing::normal_matrix(rows, cols, seed, 0.1);
-}
-
-double relative_error(const Matrix<float>& x, const Matrix<float>& y) {
-  double error = 0, whole = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    error += std::pow(double{x.data()[i]} - y.data()[i], 2);
-    whole += std::pow(double{x.data()[i]}, 2);
-  }
-  return std::sqrt(error / whole);
 }
 
 TEST(Calibrator, FindsSharedParametersInAnyOrder) {

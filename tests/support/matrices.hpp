@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -19,6 +20,16 @@ inline Matrix<float> normal_matrix(std::size_t rows, std::size_t cols, std::uint
   Matrix<float> x(rows, cols);
   for (float& v : x.values()) v = static_cast<float>(normal(random));
   return x;
+}
+
+/// ‖x − y‖ / ‖x‖.
+inline double relative_error(const Matrix<float>& x, const Matrix<float>& y) {
+  double error = 0, whole = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    error += std::pow(double{x.data()[i]} - y.data()[i], 2);
+    whole += std::pow(double{x.data()[i]}, 2);
+  }
+  return std::sqrt(error / whole);
 }
 
 /// How a test's matrix lies in memory.

@@ -33,9 +33,8 @@ inline std::vector<float> weight_values(std::size_t count, std::uint32_t seed) {
 
 inline NamedTensor named_tensor(std::string name, std::vector<std::size_t> shape,
                                 std::uint32_t seed) {
-  std::size_t count = 1;
-  for (const std::size_t extent : shape) count *= extent;
-  return {std::move(name), std::move(shape), weight_values(count, seed)};
+  auto values = weight_values(value_count(shape), seed);
+  return {std::move(name), std::move(shape), std::move(values)};
 }
 
 inline void write_tensors(const std::string& path, const std::vector<NamedTensor>& tensors,

@@ -361,6 +361,10 @@ TEST(Limits, RefuseWhatTheyHaveNoFormulaFor) {
   EXPECT_THAT(of("int8:cover=0.99"), HasSubstr("the range of their entries"));
   EXPECT_THAT(of("lloyd4-normal:group=32"), HasSubstr("largest magnitude"));
   EXPECT_THAT(of("int8:floor"), HasSubstr("rounding to nearest"));
+  EXPECT_THAT(of("hadamard+int4"), HasSubstr("without transforms"));
+  EXPECT_THAT(of("hadamard+mxfp4"), HasSubstr("without transforms"));
+  EXPECT_THAT(of("smooth+int8"), HasSubstr("without transforms"));
+  EXPECT_THAT(of("int4:group=32:shrink"), HasSubstr("not shrunk"));
   EXPECT_THAT(of("int8:group=1"), HasSubstr("groups of two at least"));
   EXPECT_THAT(testing::refusal([] { lloyd_max_limit(distribution("normal"), 13); }),
               AllOf(HasSubstr("1 to 12 bits"), HasSubstr("13")));

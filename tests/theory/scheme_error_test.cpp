@@ -19,6 +19,7 @@
 #include "zeropoint/quantize/quantize.hpp"
 #include "zeropoint/theory/product_error.hpp"
 
+#include "support/matrices.hpp"
 #include "support/normal.hpp"
 #include "support/random_values.hpp"
 #include "support/threads.hpp"
@@ -26,6 +27,8 @@
 
 namespace zeropoint {
 namespace {
+
+using testing::relative_error;
 
 const std::vector<const char*> kSchemes = {"int8",
                                            "int8:sym:channel",
@@ -41,16 +44,6 @@ const std::vector<const char*> kSchemes = {"int8",
                                            "int4:mse"};
 const std::vector<const char*> kDistributions = {"uniform", "normal", "laplace", "student=5",
                                                  "lognormal=0.5"};
-
-double relative_error(const Matrix<float>& x, const Matrix<float>& q) {
-  double part = 0, whole = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double e = double{x.data()[i]} - q.data()[i];
-    part += e * e;
-    whole += double{x.data()[i]} * x.data()[i];
-  }
-  return std::sqrt(part / whole);
-}
 
 // What intervals are wider by than what they are taken from.
 constexpr double kOwn = 1.05;

@@ -14,6 +14,7 @@
 #include "zeropoint/theory/distribution.hpp"
 
 #include "support/refusal.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/tensor_files.hpp"
 
 namespace zeropoint {
@@ -84,9 +85,6 @@ TEST(Profile, FindsOutlierChannels) {
 class Analyze : public ::testing::Test {
  protected:
   Analyze() {
-    path_ = (std::filesystem::path(::testing::TempDir()) /
-             ("zeropoint-analyze-" + std::to_string(reinterpret_cast<std::uintptr_t>(this))))
-                .string();
     tensors_ = {{"a</script><img src=x>", {300, 400}, normal_values(120000, 0.02F)},
                 named_tensor("conv", {32, 16, 3, 3}, 2),
                 {"bias", {32}, std::vector<float>(32, 0.5F)},
@@ -95,11 +93,11 @@ class Analyze : public ::testing::Test {
                 {"zeros", {40, 40}, std::vector<float>(1600, 0)}};
     write_tensors(path_, tensors_);
   }
-  ~Analyze() override { std::filesystem::remove(path_); }
   FileAnalysis analysis(const AnalyzeOptions& options) const {
     return analyze(open_weights(path_), options);
   }
-  std::string path_;
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "model";
   std::vector<NamedTensor> tensors_;
 };
 

@@ -14,6 +14,7 @@
 #include "zeropoint/weights/quantize_file.hpp"
 
 #include "support/random_values.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/tensor_files.hpp"
 
 namespace zeropoint {
@@ -124,9 +125,8 @@ TEST(Front, OptionsNameEveryTensorThatDeparts) {
 
 // The options, read as the command reads them, give files of the size that was said.
 TEST(Front, QuantizeMakesTheMixture) {
-  const std::string path = (std::filesystem::path(::testing::TempDir()) /
-                            ("zeropoint-pareto-" + std::to_string(getpid())))
-                               .string();
+  const TemporaryFolder folder;
+  const std::string path = folder / "model";
   auto wide = named_tensor("a.b[0]", {64, 128}, 5);
   for (std::size_t i = 0; i < wide.values.size(); i += 997) wide.values[i] *= 100;
   write_tensors(path, {wide, named_tensor("a.b", {64, 128}, 1), named_tensor("c", {30, 70}, 2),
@@ -148,7 +148,6 @@ TEST(Front, QuantizeMakesTheMixture) {
     EXPECT_EQ(plan_quantization(file, how).bytes_after, analysis.totals[i].mixed_bytes)
         << analysis.schemes[i];
   }
-  std::filesystem::remove(path);
 }
 
 }  // namespace

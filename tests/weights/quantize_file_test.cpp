@@ -10,6 +10,7 @@
 #include "zeropoint/quantize/quantize.hpp"
 
 #include "support/refusal.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/tensor_files.hpp"
 
 namespace zeropoint {
@@ -21,16 +22,12 @@ using ::testing::HasSubstr;
 class QuantizeFile : public ::testing::Test {
  protected:
   QuantizeFile() {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("zeropoint-quantize-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)));
-    std::filesystem::create_directories(folder_);
     tensors_ = {named_tensor("embed.weight", {300, 256}, 1),
                 named_tensor("conv.weight", {32, 16, 3, 3}, 2),
                 named_tensor("norm.weight", {256}, 3)};
     write_tensors(path("in"), tensors_);
   }
-  ~QuantizeFile() override { std::filesystem::remove_all(folder_); }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string path(const std::string& name) const { return folder_ / name; }
   static std::string contents(const std::string& file) {
     std::ifstream stream(file, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
@@ -42,7 +39,7 @@ class QuantizeFile : public ::testing::Test {
     return plan;
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::vector<NamedTensor> tensors_;
 };
 

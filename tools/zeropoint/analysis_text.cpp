@@ -26,12 +26,6 @@ std::string decibels(double relative_error) {
   return number(-20 * std::log10(relative_error), "{:.1f}");
 }
 
-std::string shortened(std::string text, std::size_t width) {
-  if (text.size() <= width) return text;
-  const std::size_t tail = width / 2;
-  return text.substr(0, width - tail - 2) + ".." + text.substr(text.size() - tail);
-}
-
 std::string shape_text(const std::vector<std::size_t>& shape) {
   return fmt::format("{}", fmt::join(shape, "x"));
 }

@@ -12,9 +12,9 @@
 
 #include "analysis_text.hpp"
 #include "arguments.hpp"
-#include "bytes_progress.hpp"
 #include "commands.hpp"
 #include "files.hpp"
+#include "progress.hpp"
 
 using namespace zeropoint;
 

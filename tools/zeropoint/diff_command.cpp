@@ -12,10 +12,10 @@
 #include "zeropoint/weights/compare.hpp"
 
 #include "arguments.hpp"
-#include "bytes_progress.hpp"
 #include "commands.hpp"
 #include "diff_files.hpp"
 #include "files.hpp"
+#include "progress.hpp"
 
 using namespace zeropoint;
 using Json = nlohmann::ordered_json;

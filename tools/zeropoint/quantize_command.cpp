@@ -14,9 +14,9 @@
 #include "zeropoint/weights/quantize_file.hpp"
 
 #include "arguments.hpp"
-#include "bytes_progress.hpp"
 #include "commands.hpp"
 #include "files.hpp"
+#include "progress.hpp"
 
 using namespace zeropoint;
 using Json = nlohmann::ordered_json;
@@ -31,11 +31,6 @@ struct Options {
 
 std::string shape_text(const std::vector<std::size_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
-std::string shortened(const std::string& text, std::size_t width) {
-  if (text.size() <= width) return text;
-  return text.substr(0, width - 20) + "..." + text.substr(text.size() - 17);
 }
 
 // A line a tensor, the columns as wide as the longest.

@@ -24,6 +24,9 @@ struct StoredTensor {
   std::size_t part = 0;     ///< of a set of files, which
 };
 
+/// The product of a shape, which std::size_t must hold.
+std::size_t value_count(std::span<const std::size_t> shape);
+
 /// The bytes of a tensor while somebody reads them: part of a mapped file, or of memory. Gives back
 /// the pages it read when it goes, so that a file of any size takes no more than what is read.
 class TensorBytes {
