@@ -10,6 +10,10 @@
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 
+// Bytes are looked up across a whole vector.
+#ifndef HWY_WANT_AVX3_DL
+#define HWY_WANT_AVX3_DL
+#endif
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "formats/codebook.cpp"
 #include <hwy/foreach_target.h>
@@ -22,10 +26,7 @@
 #include "core/vector_target.hpp"
 #include "formats/codebook_coder.hpp"
 #include "formats/codebook_limits.hpp"
-
-// For lambdas: a call would pass vectors through memory.
-#undef ZEROPOINT_INLINED
-#define ZEROPOINT_INLINED HWY_ATTR __attribute__((always_inline))
+#include "formats/codebook_words-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace zeropoint::HWY_NAMESPACE {
@@ -41,7 +42,7 @@ using I = hn::Vec<DI>;
 
 // Numbers of a table of a power of two, by the lower bits of `index`: in vectors, of which one, or
 // two at once, are looked up in at a time.
-#if HWY_TARGET == HWY_AVX3
+#if ZEROPOINT_AVX512
 template <std::size_t kSize>
 HWY_INLINE F Lookup(const float* HWY_RESTRICT table, I index) {
   const D d;
@@ -90,7 +91,7 @@ struct FewLimits {
   const Limits& limits;
 };
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if ZEROPOINT_AVX512 || HWY_TARGET == HWY_AVX2
 // By halving what is left of them, a bit of the code at a time.
 template <int kBits, int kBit = 0>
 HWY_INLINE I SearchTree(const float* HWY_RESTRICT tree, F x, I code) {
@@ -183,7 +184,7 @@ std::size_t EncodeBy(const float* HWY_RESTRICT x, std::size_t count, const Limit
   return SumOf(outside);
 }
 
-#if HWY_TARGET == HWY_AVX3
+#if ZEROPOINT_AVX512
 std::size_t EncodeTree(const float* x, std::size_t count, const Limits& limits,
                        const CodebookScaling& how, std::uint8_t* codes) {
   if (limits.bits <= 4) return EncodeBy<LimitTree<4>>(x, count, limits, how, codes);
@@ -191,192 +192,6 @@ std::size_t EncodeTree(const float* x, std::size_t count, const Limits& limits,
   if (limits.bits == 6) return EncodeBy<LimitTree<6>>(x, count, limits, how, codes);
   if (limits.bits == 7) return EncodeBy<LimitTree<7>>(x, count, limits, how, codes);
   return EncodeBy<LimitTree<8>>(x, count, limits, how, codes);
-}
-
-template <std::size_t kSize>
-HWY_INLINE __m512i LookupWords(const std::uint16_t* HWY_RESTRICT table, __m512i index) {
-  if constexpr (kSize <= 32) {
-    return _mm512_permutexvar_epi16(index, _mm512_loadu_si512(table));
-  } else if constexpr (kSize == 64) {
-    return _mm512_permutex2var_epi16(_mm512_loadu_si512(table), index,
-                                     _mm512_loadu_si512(table + 32));
-  } else {
-    const __mmask32 is_upper =
-        _mm512_test_epi16_mask(index, _mm512_set1_epi16(static_cast<short>(kSize / 2)));
-    return _mm512_mask_mov_epi16(LookupWords<kSize / 2>(table, index), is_upper,
-                                 LookupWords<kSize / 2>(table + kSize / 2, index));
-  }
-}
-
-// The first bits of codes, in their places.
-template <int kFirst, int kBit = 0>
-HWY_INLINE __m512i FirstBits(const WordKeys& words, __m512i key, __m512i code) {
-  if constexpr (kBit == kFirst) {
-    return code;
-  } else {
-    const __m512i limit = kBit == 0 ? _mm512_set1_epi16(static_cast<short>(words.first[0][0]))
-                                    : LookupWords<32>(words.first[kBit], code);
-    const __mmask32 is_above = _mm512_cmpgt_epu16_mask(key, limit);
-    constexpr short kAdded = 1 << (kFirst - 1 - kBit);
-    return FirstBits<kFirst, kBit + 1>(
-        words, key, _mm512_mask_add_epi16(code, is_above, code, _mm512_set1_epi16(kAdded)));
-  }
-}
-template <int kBits, int kBit = 5>
-HWY_INLINE __m512i OtherBits(const WordKeys& words, __m512i key, __m512i code) {
-  if constexpr (kBit >= kBits) {
-    return code;
-  } else {
-    constexpr std::size_t kSize = std::size_t{1} << kBit;
-    const __mmask32 is_above =
-        _mm512_cmpgt_epu16_mask(key, LookupWords<kSize>(words.rest + kSize, code));
-    const __m512i doubled = _mm512_add_epi16(code, code);
-    return OtherBits<kBits, kBit + 1>(
-        words, key, _mm512_mask_add_epi16(doubled, is_above, doubled, _mm512_set1_epi16(1)));
-  }
-}
-
-// Codes by words, and where a word is that of the limit which is next to the code.
-struct WordCodes {
-  __m512i code;
-  __mmask32 unsure;
-};
-template <int kBits>
-struct WordTree {
-  static HWY_INLINE WordCodes Find(const WordKeys& words, __m512i key) {
-    constexpr int kFirst = kBits < 5 ? kBits : 5;
-    const __m512i code =
-        OtherBits<kBits>(words, key, FirstBits<kFirst>(words, key, _mm512_setzero_si512()));
-    constexpr std::size_t kCodes = std::size_t{1} << kBits;
-    return {code, _mm512_cmpeq_epi16_mask(key, LookupWords<kCodes>(words.keys, code))};
-  }
-};
-template <int kBits, int kOwn>
-struct WordParts {
-  static HWY_INLINE WordCodes Find(const WordKeys& words, __m512i key) {
-    constexpr std::size_t kParts = std::size_t{1} << kBits;
-    const __m512i part = _mm512_srli_epi16(key, 16 - kBits);
-    WordCodes found{LookupWords<kParts>(words.below, part), 0};
-    const auto compare = [&](int k) ZEROPOINT_INLINED {
-      const __m512i limit = LookupWords<kParts>(words.own[k], part);
-      const __mmask32 is_above = _mm512_cmpgt_epu16_mask(key, limit);
-      found.code = _mm512_mask_add_epi16(found.code, is_above, found.code, _mm512_set1_epi16(1));
-      found.unsure |= _mm512_cmpeq_epi16_mask(key, limit);
-    };
-    compare(0);
-    if constexpr (kOwn > 1) compare(1);
-    if constexpr (kOwn > 2) compare(2);
-    return found;
-  }
-};
-
-// By words, 32 numbers at a time; exact: where a number's word is a limit's, it is compared with
-// the limit itself.
-template <class Way>
-std::size_t EncodeWords(const float* HWY_RESTRICT x, std::size_t count, const Limits& limits,
-                        const CodebookScaling& how, std::uint8_t* HWY_RESTRICT codes) {
-  const WordKeys& words = limits.words;
-  const __m512 scale = _mm512_set1_ps(how.scale);
-  const __m512 lo = _mm512_set1_ps(how.lo), hi = _mm512_set1_ps(how.hi);
-  const __m512 factor = _mm512_set1_ps(words.factor), offset = _mm512_set1_ps(words.offset);
-  const __m512 most = _mm512_set1_ps(static_cast<float>(WordKeys::kMost));
-  // What is below all words becomes the least, what is above the largest of numbers, as NaNs do.
-  const auto word = [&](__m512 y) ZEROPOINT_INLINED {
-    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_fmadd_ps(y, factor, offset), most));
-  };
-  const auto words_of = [&](__m512 y0, __m512 y1)
-                            ZEROPOINT_INLINED { return _mm512_packus_epi32(word(y0), word(y1)); };
-  // Words between those of both ends are of numbers between both.
-  const __m512i above_lo = _mm512_add_epi16(words_of(lo, lo), _mm512_set1_epi16(1));
-  const __m512i inner = _mm512_sub_epi16(words_of(hi, hi), above_lo);
-  const auto two_vectors = [&](const float* from, std::uint32_t& at_ends) ZEROPOINT_INLINED {
-    const __m512 y0 = _mm512_div_ps(_mm512_loadu_ps(from), scale);
-    const __m512 y1 = _mm512_div_ps(_mm512_loadu_ps(from + 16), scale);
-    const __m512i key = words_of(y0, y1);
-    at_ends = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(key, above_lo), inner);
-    return Way::Find(words, key);
-  };
-  std::size_t outside = 0;
-  const auto zero_code = static_cast<char>(
-      std::lower_bound(limits.limits, limits.limits + limits.count, 0.0F) - limits.limits);
-  // Counts what lies beyond the ends, among 16 numbers, and gives NaNs the code of 0.
-  const auto count_outside = [&](std::size_t at) ZEROPOINT_INLINED {
-    const __m512 y = _mm512_div_ps(_mm512_loadu_ps(x + at), scale);
-    const __mmask16 is_outside =
-        _mm512_cmp_ps_mask(y, lo, _CMP_LT_OQ) | _mm512_cmp_ps_mask(y, hi, _CMP_GT_OQ);
-    outside += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(is_outside)));
-    _mm_mask_storeu_epi8(codes + at, _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q),
-                         _mm_set1_epi8(zero_code));
-  };
-  // Looks again, at 16 numbers whose codes are stored: below or right.
-  const auto settle = [&](std::size_t at) ZEROPOINT_INLINED {
-    __m512 y = _mm512_div_ps(_mm512_loadu_ps(x + at), scale);
-    y = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, y, _CMP_ORD_Q), y);
-    const auto to = reinterpret_cast<__m128i*>(codes + at);
-    const __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128(to));
-    const __m512 limit = _mm512_i32gather_ps(low, limits.limits, 4);
-    const __mmask16 is_above = _mm512_cmp_ps_mask(y, limit, _CMP_GT_OQ);
-    _mm_storeu_si128(
-        to, _mm512_cvtepi32_epi8(_mm512_mask_add_epi32(low, is_above, low, _mm512_set1_epi32(1))));
-  };
-  // Packing goes by 128 bits: of four vectors, each has every fourth of 32 bits.
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  // Where they are unsure, or at the ends, is looked at block by block: nothing waits for branches.
-  constexpr std::size_t kBlock = 1024;
-  std::uint32_t unsure[kBlock / 32], at_ends[kBlock / 32];
-  std::size_t i = 0;
-  while (i + 64 <= count) {
-    const std::size_t block = std::min(kBlock, (count - i) / 64 * 64);
-    for (std::size_t k = 0; k < block; k += 64) {
-      prefetch_ahead(x, i + k, 64, count + how.ahead);
-      const WordCodes first = two_vectors(x + i + k, at_ends[k / 32]);
-      const WordCodes second = two_vectors(x + i + k + 32, at_ends[k / 32 + 1]);
-      const __m512i bytes = _mm512_packus_epi16(first.code, second.code);
-      _mm512_storeu_si512(codes + i + k, _mm512_permutexvar_epi32(order, bytes));
-      unsure[k / 32] = first.unsure;
-      unsure[k / 32 + 1] = second.unsure;
-    }
-    for (std::size_t k = 0; k < block; k += 32) {
-      if (at_ends[k / 32] != 0) {
-        count_outside(i + k);
-        count_outside(i + k + 16);
-      }
-      // Of each eight, four are of the first 16 numbers.
-      if (HWY_UNLIKELY((unsure[k / 32] & 0x0F0F0F0F) != 0)) settle(i + k);
-      if (HWY_UNLIKELY((unsure[k / 32] & 0xF0F0F0F0) != 0)) settle(i + k + 16);
-    }
-    i += block;
-  }
-  return outside + EncodeTree(x + i, count - i, limits, how, codes + i);
-}
-
-std::size_t EncodeByWords(const float* x, std::size_t count, const Limits& limits,
-                          const CodebookScaling& how, std::uint8_t* codes) {
-  switch (10 * limits.words.part_bits + limits.words.in_a_part) {
-#define ZEROPOINT_PARTS(bits, own) \
-  case 10 * bits + own:            \
-    return EncodeWords<WordParts<bits, own>>(x, count, limits, how, codes)
-    ZEROPOINT_PARTS(5, 1);
-    ZEROPOINT_PARTS(5, 2);
-    ZEROPOINT_PARTS(5, 3);
-    ZEROPOINT_PARTS(6, 1);
-    ZEROPOINT_PARTS(6, 2);
-    ZEROPOINT_PARTS(6, 3);
-    ZEROPOINT_PARTS(7, 1);
-    ZEROPOINT_PARTS(7, 2);
-    ZEROPOINT_PARTS(7, 3);
-    ZEROPOINT_PARTS(8, 1);
-    ZEROPOINT_PARTS(8, 2);
-    ZEROPOINT_PARTS(8, 3);
-#undef ZEROPOINT_PARTS
-    default:
-      break;
-  }
-  if (limits.bits <= 4) return EncodeWords<WordTree<4>>(x, count, limits, how, codes);
-  if (limits.bits == 5) return EncodeWords<WordTree<5>>(x, count, limits, how, codes);
-  if (limits.bits == 6) return EncodeWords<WordTree<6>>(x, count, limits, how, codes);
-  if (limits.bits == 7) return EncodeWords<WordTree<7>>(x, count, limits, how, codes);
-  return EncodeWords<WordTree<8>>(x, count, limits, how, codes);
 }
 #endif
 
@@ -425,11 +240,26 @@ std::size_t EncodeByBuckets(const float* HWY_RESTRICT x, std::size_t count, cons
   return SumOf(outside);
 }
 
-std::size_t EncodeAll(const float* x, std::size_t count, const Limits& limits,
-                      const CodebookScaling& how, std::uint8_t* codes) {
-#if HWY_TARGET == HWY_AVX3
-  return limits.words.usable ? EncodeByWords(x, count, limits, how, codes)
-                             : EncodeTree(x, count, limits, how, codes);
+HWY_INLINE bool AreFinite(const float* HWY_RESTRICT x, std::size_t count) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  const F zero = hn::Zero(d);
+  F even = zero, odd = zero;  // infinity times 0 is a NaN
+  std::size_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    even = hn::MulAdd(hn::LoadU(d, x + i), zero, even);
+    odd = hn::MulAdd(hn::LoadU(d, x + i + lanes), zero, odd);
+  }
+  const F sum = hn::Add(even, odd);
+  bool finite = hn::AllTrue(d, hn::Eq(sum, sum));
+  for (; i < count; ++i) finite &= std::isfinite(x[i]);
+  return finite;
+}
+
+std::size_t EncodeOthers(const float* x, std::size_t count, const Limits& limits,
+                         const CodebookScaling& how, std::uint8_t* codes) {
+#if ZEROPOINT_AVX512
+  return EncodeTree(x, count, limits, how, codes);
 #else
 #if HWY_TARGET == HWY_AVX2
   if (limits.bits <= 4) return EncodeBy<LimitTree<4>>(x, count, limits, how, codes);
@@ -443,7 +273,25 @@ std::size_t EncodeAll(const float* x, std::size_t count, const Limits& limits,
 #endif
 }
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+CodebookCounts EncodeAll(const float* x, std::size_t count, const Limits& limits,
+                         const CodebookScaling& how, std::uint8_t* codes) {
+  CodebookCounts counts;
+#if ZEROPOINT_AVX512
+  const std::size_t rest = count % kWordsAtOnce;
+  CodebookScaling of_whole = how;
+  of_whole.ahead += rest;
+  if (EncodeWholeByWords(x, count - rest, limits, of_whole, codes, counts)) {
+    x += count - rest;
+    codes += count - rest;
+    count = rest;
+  }
+#endif
+  if (how.checks && !AreFinite(x, count)) counts.finite = false;
+  counts.outside += EncodeOthers(x, count, limits, how, codes);
+  return counts;
+}
+
+#if ZEROPOINT_AVX512 || HWY_TARGET == HWY_AVX2
 template <std::size_t kLevels>
 void DecodeIn(const std::uint8_t* HWY_RESTRICT codes, std::size_t count,
               const float* HWY_RESTRICT levels, float* HWY_RESTRICT x) {
@@ -482,12 +330,12 @@ void DecodeMany(const std::uint8_t* HWY_RESTRICT codes, std::size_t count,
 // `levels` has 256 entries, the last of those that are meant being repeated.
 void DecodeAll(const std::uint8_t* codes, std::size_t count, const float* levels, std::size_t size,
                float* x) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if ZEROPOINT_AVX512 || HWY_TARGET == HWY_AVX2
   if (size <= 16) return DecodeIn<16>(codes, count, levels, x);
   if (size <= 32) return DecodeIn<32>(codes, count, levels, x);
   if (size <= 64) return DecodeIn<64>(codes, count, levels, x);
 #endif
-#if HWY_TARGET == HWY_AVX3
+#if ZEROPOINT_AVX512
   if (size <= 128) return DecodeIn<128>(codes, count, levels, x);
   return DecodeIn<256>(codes, count, levels, x);
 #else
@@ -508,7 +356,6 @@ HWY_EXPORT(DecodeAll);
 namespace {
 
 constexpr std::size_t kGrain = 1 << 16;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 void check(const Codebook& codebook, std::size_t reals, std::size_t codes) {
   const std::vector<float>& levels = codebook.levels;
@@ -535,16 +382,27 @@ int Codebook::bits() const {
   return std::max(1, static_cast<int>(std::bit_width(levels.size() - 1)));
 }
 
-CodebookEncoder::CodebookEncoder(const std::vector<float>& levels)
-    : limits_(std::make_unique<Limits>()), lo_(levels.front()), hi_(levels.back()) {
-  fill_limits(levels, *limits_);
+CodebookEncoder::CodebookEncoder(const std::vector<float>& levels, float scale)
+    : limits_(std::make_unique<Limits>()) {
+  // What can be put into the limits once need not be divided by each time.
+  if (std::isnormal(scale)) {
+    lo_ = -largest_within(-levels.front(), scale);
+    hi_ = largest_within(levels.back(), scale);
+  } else {
+    divisor_ = scale;
+    scale = 1;
+    lo_ = levels.front();
+    hi_ = levels.back();
+  }
+  fill_limits(levels, scale, *limits_);
   choose_vector_target();
   kernel_ = HWY_DYNAMIC_DISPATCH(EncodeAll);
 }
 
-std::size_t CodebookEncoder::operator()(const float* x, std::size_t count, float scale,
-                                        std::size_t ahead, std::uint8_t* codes) const {
-  return kernel_(x, count, *limits_, {scale, lo_, hi_, ahead}, codes);
+CodebookCounts CodebookEncoder::operator()(const float* x, std::size_t count,
+                                           const CodebookPass& pass, std::uint8_t* codes) const {
+  return kernel_(x, count, *limits_,
+                 {divisor_ * pass.scale, lo_, hi_, pass.ahead, pass.counts, pass.checks}, codes);
 }
 
 CodebookDecoder::CodebookDecoder(const std::vector<float>& levels, float scale)
@@ -564,9 +422,9 @@ void CodebookDecoder::operator()(const std::uint8_t* codes, std::size_t count, f
 
 void encode(const Codebook& codebook, std::span<const float> x, std::span<std::uint8_t> codes) {
   check(codebook, x.size(), codes.size());
-  const CodebookEncoder encoder(codebook.levels);
+  const CodebookEncoder encoder(codebook.levels, 1);
   parallel_for(x.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    encoder(x.data() + begin, end - begin, 1, 0, codes.data() + begin);
+    encoder(x.data() + begin, end - begin, {}, codes.data() + begin);
   });
 }
 

@@ -9,21 +9,28 @@
 
 namespace zeropoint {
 
+/// What is asked of an encoder for a run of numbers.
+struct CodebookPass {
+  float scale = 1;        ///< what they are divided by, besides the encoder's
+  std::size_t ahead = 0;  ///< numbers that lie behind them and will be asked for next
+  bool counts = false;    ///< how many lie beyond the ends
+  bool checks = false;    ///< whether they are finite
+};
+
 /// encode() by a codebook's levels, prepared once for many: on the thread that calls, without
-/// checks.
+/// checks of its own.
 class CodebookEncoder {
  public:
-  explicit CodebookEncoder(const std::vector<float>& levels);
-  /// Of x[i] / scale; how many of them lie beyond the ends. `ahead` numbers lie behind them and
-  /// will be asked for next.
-  std::size_t operator()(const float* x, std::size_t count, float scale, std::size_t ahead,
-                         std::uint8_t* codes) const;
+  /// Of x[i] / scale.
+  CodebookEncoder(const std::vector<float>& levels, float scale);
+  CodebookCounts operator()(const float* x, std::size_t count, const CodebookPass& pass,
+                            std::uint8_t* codes) const;
 
  private:
   std::unique_ptr<Limits> limits_;
-  float lo_, hi_;
-  std::size_t (*kernel_)(const float*, std::size_t, const Limits&, const CodebookScaling&,
-                         std::uint8_t*);
+  float divisor_ = 1, lo_, hi_;
+  CodebookCounts (*kernel_)(const float*, std::size_t, const Limits&, const CodebookScaling&,
+                            std::uint8_t*);
 };
 
 /// decode(), alike, to `scale` times the levels.

@@ -1,5 +1,8 @@
 #include <deque>
+#include <map>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -59,7 +62,13 @@ const CodebookFormat& codebook_format(std::string_view name) {
 std::vector<float> levels_of(const CodebookFormat& format) {
   if (format.is_fitted()) return {};
   if (format.unit == LevelUnit::magnitude) return nf4().levels;
-  return lloyd_max(density(format.density), format.bits).levels;
+  // Found once: 256 of a normal density take half a millisecond.
+  static std::mutex mutex;
+  static std::map<std::pair<std::string, int>, std::vector<float>> found;
+  const std::lock_guard lock(mutex);
+  std::vector<float>& levels = found[{std::string(format.density), format.bits}];
+  if (levels.empty()) levels = lloyd_max(density(format.density), format.bits).levels;
+  return levels;
 }
 
 }  // namespace zeropoint

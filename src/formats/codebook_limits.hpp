@@ -14,12 +14,19 @@ struct Bucket {
   std::uint32_t below;  ///< how many limits are in lower buckets
 };
 
-/// Numbers as words of 16 bits in the same order, x as x·factor + offset to nearest, so that twice
-/// as many are searched at once: the limits' words tell the code, but where a number's is a
-/// limit's.
-struct WordKeys {
-  bool usable = false;  ///< limits are far enough apart
+/// Numbers to words, to nearest, in the same order: x as x·factor + offset, but, where that is
+/// bent, not above x·tail_factor + upper and not below x·tail_factor + lower.
+struct WordLine {
   float factor = 0, offset = 0;
+  bool is_bent = false;
+  float tail_factor = 0, upper = 0, lower = 0;
+};
+
+/// Numbers as words of 16 bits, so that twice as many are searched at once: the limits' words tell
+/// the code, but where a number's is a limit's.
+struct WordKeys {
+  bool usable = false;                          ///< limits are far enough apart
+  WordLine line;                                ///< not bent
   static constexpr int kMost = 65534;           ///< of numbers; one more stands behind the limits
   alignas(64) std::uint16_t keys[kMostLevels];  ///< of limits
   /// The first bits of a code, up to five: its next one is whether a number's word is above
@@ -36,11 +43,31 @@ struct WordKeys {
   alignas(64) std::uint16_t own[kMostInAPart][1 << kMostPartBits];
 };
 
+/// Alike, words of 14 to 16 bits as two bytes, so that 64 are searched at once: the upper byte
+/// tells how many limits lie below its part, the lower one is compared with those in it.
+struct ByteKeys {
+  int part_bits = 0;  ///< of the upper byte: 6 to 8; 0 where too many limits are in a part
+  int in_a_part = 0;  ///< at most
+  WordLine line;      ///< bent if there are 256 parts only
+  int most = 0;       ///< word of numbers
+  static constexpr int kMostInAPart = 8;
+  alignas(64) std::uint8_t below[256];
+  /// Lower bytes, ascending; 255 behind them.
+  alignas(64) std::uint8_t own[kMostInAPart][256];
+};
+
 /// What numbers are divided by before, and where they then are counted as clipped.
 struct CodebookScaling {
   float scale = 1;
   float lo, hi;
   std::size_t ahead = 0;  ///< numbers that lie behind these and will be asked for next
+  bool counts = true;     ///< those beyond the ends
+  bool checks = false;    ///< whether they are finite
+};
+
+struct CodebookCounts {
+  std::size_t outside = 0;  ///< beyond the ends, if that is counted
+  bool finite = true;       ///< all, if that is checked
 };
 
 /// The limits between a codebook's levels: a number's code is how many of them it is above.
@@ -56,10 +83,15 @@ struct Limits {
   int bits = 0;
   float tree[kMostLevels];
   WordKeys words;
+  ByteKeys bytes;
   Bucket buckets[kBuckets];
 };
 
-/// Of 1 to kMostLevels levels, ascending.
-void fill_limits(const std::vector<float>& levels, Limits& limits);
+/// The largest x whose x / scale, rounded, is not above `limit`, which is finite.
+float largest_within(float limit, float scale);
+
+/// Of 1 to kMostLevels levels, ascending, for numbers that are divided by a normal `scale`: what is
+/// above a limit is what is above the limit between two levels after that.
+void fill_limits(const std::vector<float>& levels, float scale, Limits& limits);
 
 }  // namespace zeropoint

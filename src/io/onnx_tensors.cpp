@@ -208,12 +208,10 @@ void OnnxFile::place_external(const OnnxInitializer& initializer, StoredTensor& 
   std::string location;
   std::uint64_t offset = 0, length = tensor.bytes;
   for (const auto& [key, value] : initializer.external) {
-    const auto number = [&] {
-      return whole_number(value, path(), fmt::format("{} of '{}'", key, shown));
-    };
     if (key == "location") location = value;
-    if (key == "offset") offset = number();
-    if (key == "length") length = number();
+    if (key != "offset" && key != "length") continue;
+    (key == "offset" ? offset : length) =
+        whole_number(value, path(), fmt::format("{} of '{}'", key, shown));
   }
   tensor.part = external_file(location, shown);
   const std::uint64_t space = externals_[tensor.part - 1]->bytes().size();

@@ -262,9 +262,10 @@ class FloatPieces {
 
 class CodebookPieces {
  public:
+  // The encoder has the scale, if there is but one.
   CodebookPieces(const CodebookEncoder& encoder, const Tiles& tiles, const TensorParams& params,
-                 std::size_t piece)
-      : encoder_(encoder), tiles_(tiles), params_(params) {
+                 CodebookPass pass, std::size_t piece)
+      : encoder_(encoder), tiles_(tiles), params_(params), pass_(pass) {
     by_runs_ = params.tiles.size() != 1 && has_long_runs(tiles);
     if (params.tiles.size() == 1 || by_runs_) return;
     scaling_.emplace(tiles, params, piece, Scaling::Way::divide);
@@ -272,26 +273,41 @@ class CodebookPieces {
   }
   std::size_t encode(std::size_t begin, std::size_t end, const float* x, std::size_t ahead,
                      std::uint8_t* codes) {
+    CodebookPass pass = pass_;
     if (scaling_) {
+      if (pass.checks && !all_finite(x, end - begin)) finite_ = false;
       Interval within = kAnywhere;
       within.ahead = ahead;
       (*scaling_)(begin, end, x, within, scaled_.get());
-      return encoder_(scaled_.get(), end - begin, 1, 0, codes);
+      pass.checks = false;
+      return encoder_(scaled_.get(), end - begin, pass, codes).outside;
     }
-    if (!by_runs_) return encoder_(x, end - begin, params_.tiles[0].scale, ahead, codes);
-    std::size_t clipped = 0;
+    std::size_t outside = 0;
+    const auto run = [&](std::size_t at, std::size_t count) {
+      pass.ahead = ahead + (end - begin - at - count);
+      const CodebookCounts counts = encoder_(x + at, count, pass, codes + at);
+      outside += counts.outside;
+      if (!counts.finite) finite_ = false;
+    };
+    if (!by_runs_) {
+      run(0, end - begin);
+      return outside;
+    }
     for_runs(tiles_, begin, end, [&](std::size_t tile, std::size_t at, std::size_t count) {
-      clipped += encoder_(x + at, count, params_.tiles[tile].scale,
-                          ahead + (end - begin - at - count), codes + at);
+      pass.scale = params_.tiles[tile].scale;
+      run(at, count);
     });
-    return clipped;
+    return outside;
   }
+  // Of all so far, if that is checked.
+  bool is_finite() const { return finite_; }
 
  private:
   const CodebookEncoder& encoder_;
   const Tiles& tiles_;
   const TensorParams& params_;
-  bool by_runs_ = false;
+  CodebookPass pass_;
+  bool by_runs_ = false, finite_ = true;
   std::optional<Scaling> scaling_;
   std::unique_ptr<float[]> scaled_;
 };
@@ -328,10 +344,16 @@ void encode_all(MatrixView<const float> x, bool checks, int bits, const MakeCode
             codes = std::make_unique_for_overwrite<Code[]>(packed == nullptr ? 0 : piece)](
                std::size_t begin, std::size_t end) mutable {
       const float* const numbers = from.at(begin, end);
-      if (checks && !all_finite(numbers, end - begin)) finite = false;
+      constexpr bool kChecksItself = requires { coder.is_finite(); };
+      if constexpr (!kChecksItself) {
+        if (checks && !all_finite(numbers, end - begin)) finite = false;
+      }
       if (!finite) return;
       Code* const to = packed == nullptr ? plain + begin : codes.get();
       clipped += coder.encode(begin, end, numbers, from.ahead(end), to);
+      if constexpr (kChecksItself) {
+        if (!coder.is_finite()) finite = false;
+      }
       if (packed == nullptr) return;
       if constexpr (std::is_signed_v<Code>) {
         pack_run(reinterpret_cast<const std::make_unsigned_t<Code>*>(to), end - begin, bits,
@@ -436,10 +458,13 @@ StoredCodes encode_stored(MatrixView<const float> x, const Scheme& scheme, const
         run([&](std::size_t piece) { return FloatPieces<Code>(scheme, tiles, params, piece); });
       }
     } else if constexpr (std::is_same_v<Code, std::uint8_t>) {
-      const CodebookEncoder encoder(params.levels);
-      run([&](std::size_t piece) { return CodebookPieces(encoder, tiles, params, piece); });
+      const CodebookEncoder encoder(params.levels,
+                                    params.tiles.size() == 1 ? params.tiles[0].scale : 1);
       // The ends of others are the means of all that lies beyond.
-      if (format.codebook->unit != LevelUnit::magnitude) result.clipped = 0;
+      const CodebookPass pass{.counts = format.codebook->unit == LevelUnit::magnitude,
+                              .checks = checks};
+      run([&](std::size_t piece) { return CodebookPieces(encoder, tiles, params, pass, piece); });
+      if (!pass.counts) result.clipped = 0;
     }
   });
   return result;

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "formats/codebook_coder.hpp"
 #include "support/random_values.hpp"
 #include "support/refusal.hpp"
 #include "support/targets.hpp"
@@ -251,6 +252,63 @@ TEST(Codebook, EncodesToTheNearestLevelOnEveryTarget) {
         ASSERT_EQ(codes[count], 0xee);
       }
     });
+  }
+}
+
+// By scales that the limits take in, by those that are divided by, and by both.
+TEST(CodebookEncoder, DividesByItsScaleOnEveryTarget) {
+  std::vector<std::vector<float>> books = {{2}, {-1, 3}, {-kMax, -1, 0, 1, kMax}};
+  for (const char* name : {"normal", "laplace"}) {
+    for (const int bits : {1, 4, 7, 8}) books.push_back(lloyd_max(density(name), bits).levels);
+  }
+  constexpr float kTiny = std::numeric_limits<float>::min();
+  for (const std::vector<float>& levels : books) {
+    SCOPED_TRACE(levels.size());
+    for (const float scale : {1.0F, 0.3F, 1e-20F, 7e37F, 2 * kTiny, kTiny / 7, 0.0F}) {
+      SCOPED_TRACE(scale);
+      std::vector<float> x = testing::awkward_values();
+      for (std::size_t k = 0; k + 1 < levels.size(); ++k) {
+        const auto middle =
+            static_cast<float>((double{levels[k]} + levels[k + 1]) / 2 * double{scale});
+        float low = middle, high = middle;
+        for (int step = 0; step < 3; ++step) {
+          x.insert(x.end(), {low, high});
+          low = std::nextafter(low, -kInfinity);
+          high = std::nextafter(high, kInfinity);
+        }
+      }
+      for (const float end : {levels.front() * scale, levels.back() * scale}) {
+        x.insert(x.end(), {end, std::nextafter(end, kInfinity), std::nextafter(end, -kInfinity)});
+      }
+      for (const float number : normal_numbers(3000)) x.push_back(number * scale);
+      std::erase_if(x, [](float v) { return !std::isfinite(v); });
+      testing::on_every_target([&] {
+        for (const float bad : {0.0F, kInfinity, -kInfinity, std::nanf("")}) {
+          if (bad != 0) x[x.size() / 3] = bad;
+          for (const float besides : {1.0F, 0.7F}) {
+            const CodebookEncoder encoder(levels, scale);
+            std::vector<std::uint8_t> codes(x.size() + 1, 0xee);
+            const CodebookCounts counts =
+                encoder(x.data(), x.size(), {.scale = besides, .counts = true, .checks = true},
+                        codes.data());
+            // Both are put into one, where it is a number by which is divided.
+            const bool is_normal = std::isnormal(scale);
+            const float product = scale * besides;
+            std::size_t outside = 0;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+              const float y = is_normal ? x[i] / besides / scale : x[i] / product;
+              ASSERT_EQ(codes[i], nearest(levels, y)) << x[i] << ", " << besides;
+              outside += y < levels.front() || y > levels.back() ? 1 : 0;
+            }
+            EXPECT_EQ(codes.back(), 0xee);
+            EXPECT_EQ(counts.outside, outside);
+            EXPECT_EQ(counts.finite, bad == 0);
+          }
+        }
+        x[x.size() / 3] = 0;
+      });
+      if (::testing::Test::HasFatalFailure()) return;
+    }
   }
 }
 
