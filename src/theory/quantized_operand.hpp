@@ -11,6 +11,8 @@
 
 #include "zeropoint/theory/product_error.hpp"
 
+#include "theory/drawn_blocks.hpp"
+#include "theory/fitted_levels.hpp"
 #include "theory/noise.hpp"
 #include "theory/step_function.hpp"
 #include "theory/tile_ranges.hpp"
@@ -122,6 +124,58 @@ inline Covariance products(const Features& f) {
   }
   return c;
 }
+
+// Errors after their numbers are read with a scale that is so many times larger: (factor − 1)·x +
+// factor·e.
+class Shrunk {
+ public:
+  explicit Shrunk(double factor = 1)
+      : s_(factor),
+        map_{{{1, 0, 0}, {s_ - 1, s_, 0}, {(s_ - 1) * (s_ - 1), 2 * s_ * (s_ - 1), s_ * s_}}} {}
+  // The factor that leaves the least squared error.
+  static Shrunk best(const Features& f) {
+    const double of_codes = f[kXX] + 2 * f[kXE] + f[kEE];
+    const double factor = (f[kXX] + f[kXE]) / of_codes;
+    return Shrunk(factor > 0 && std::isfinite(factor) ? factor : 1);
+  }
+  double factor() const { return s_; }
+
+  Features features(const Features& f) const {
+    Features shrunk = f;
+    shrunk[kE] = (s_ - 1) * f[kX] + s_ * f[kE];
+    for (std::size_t r = 0; r < 3; ++r) {
+      shrunk[kSquares[r]] = 0;
+      for (std::size_t t = 0; t < 3; ++t) shrunk[kSquares[r]] += map_[r][t] * f[kSquares[t]];
+    }
+    return shrunk;
+  }
+  Covariance covariance(const Covariance& c) const {
+    Covariance shrunk{};
+    for (std::size_t r = 0; r < 3; ++r) {
+      for (std::size_t s = 0; s < 3; ++s) {
+        for (std::size_t t = 0; t < 3; ++t) {
+          for (std::size_t u = 0; u < 3; ++u) shrunk[r][s] += map_[r][t] * map_[s][u] * c[t][u];
+        }
+      }
+    }
+    return shrunk;
+  }
+  // By features before, of what has the gradient `g` by those after.
+  Features gradient(const Features& g) const {
+    Features before = g;
+    before[kX] = g[kX] + (s_ - 1) * g[kE];
+    before[kE] = s_ * g[kE];
+    for (std::size_t t = 0; t < 3; ++t) {
+      before[kSquares[t]] = 0;
+      for (std::size_t r = 0; r < 3; ++r) before[kSquares[t]] += map_[r][t] * g[kSquares[r]];
+    }
+    return before;
+  }
+
+ private:
+  double s_;
+  Covariance map_;  // of x², xe and e²
+};
 
 // Symmetric 2×2 matrices of (D, Y), an entry of the error and of the product.
 struct Pair {
@@ -235,13 +289,33 @@ class QuantizedOperand {
     const Distribution& distribution = moments.distribution();
     const auto kinds = tile_kinds(scheme, rows, cols, role);
     for (const auto& kind : kinds) count_ += kind.tiles * kind.count;
+    constexpr double kFewest = 32;
+    if (scheme.shrinks && kinds[0].count < kFewest) {
+      why_not_ = "the scale that shrink fits to so few numbers hangs on each of them";
+      return;
+    }
+    if (is_joint()) {
+      for (const auto& kind : kinds) {
+        auto drawn =
+            draw_blocks(distribution, *scheme.format.block, static_cast<std::size_t>(kind.count));
+        parts_.push_back({kind, {}, {}, {}, {}, std::move(drawn)});
+      }
+      find_drawn_means();
+      outcomes_.push_back({1, mean_});
+      return;
+    }
+    if (is_fitted()) {
+      auto fitted = fitted_levels(distribution, scheme.format.bits, count_);
+      why_not_ = std::move(fitted.why_not);
+      if (!why_not_.empty()) return;
+      levels_ = StepFunction::of_levels(fitted.levels, Rounding::half_even);
+      overfit_ = fitted.overfit;
+    }
     for (const auto& kind : kinds) {
       const double spread = points.square_spread / std::sqrt(kind.count);
-      Part part{kind,
-                tile_ranges(moments, scheme, kind.count, kind.tiles, kind.is_padded, spread),
-                {},
-                {},
-                {}};
+      Part part{kind, tile_ranges(moments, scheme, kind.count, kind.tiles, kind.is_padded, spread),
+                {},   {},
+                {},   {}};
       if (!part.ranges.why_not.empty()) {
         why_not_ = part.ranges.why_not;
         return;
@@ -275,8 +349,9 @@ class QuantizedOperand {
   const Features& mean() const { return mean_; }
   const Neighbours& neighbours() const { return neighbours_; }
   double count() const { return count_; }
-  // Whether a range is taken at its expectation.
+  // Whether a range is taken at its expectation, or errors are known by a sample.
   bool has_central_range() const {
+    if (is_joint()) return true;
     return !scheme_.unit_scale && scheme_.format.kind != FormatKind::block &&
            (follows_square() || scheme_.range.kind == RangeKind::mse);
   }
@@ -291,6 +366,18 @@ class QuantizedOperand {
   // How much the mean square of what a range follows adds to a gradient.
   template <class F>
   Features gradient(Features g, const F& error_of) const {
+    if (is_fitted()) {
+      // Each level is the mean of its cell, so that Σe = 0 and Σxe = −Σe² whatever the numbers are;
+      // and as the error is least there, levels that stray add nothing to first order.
+      g[kEE] -= g[kXE];
+      g[kXE] = g[kE] = 0;
+      return g;
+    }
+    if (scheme_.shrinks) {
+      // Likewise Σqe = 0 over what shares a scale.
+      g[kEE] -= g[kXE];
+      g[kXE] = 0;
+    }
     const Part& part = parts_[0];
     if (!follows_square()) return g;
     const double center = part.ranges.is_about_mean ? mean_[kX] : 0;
@@ -307,8 +394,10 @@ class QuantizedOperand {
   // `by_pair` is the gradient by neighbours' pair features, times their number.
   Noise noise(const Features& g, const Features& by_pair, const Points& points,
               Covariance& covariance) const {
+    if (is_joint()) return drawn_noise(g, covariance);
     Noise noise;
     covariance = {};
+    const Features before = shrunk_.gradient(g);
     for (const auto& part : parts_) {
       const double n = part.kind.count;
       const double share = part.kind.tiles * n / count_;
@@ -358,12 +447,19 @@ class QuantizedOperand {
             order.begin() + static_cast<std::ptrdiff_t>(end), {},
             [&](std::size_t i) { return std::abs(width(i) - mean_width); });
         auto within =
-            noise_within(part.ranges.list[middle], n, g, points, weight * share, covariance);
+            noise_within(part.ranges.list[middle], n, before, points, weight * share, covariance);
         variance += weight * within.variance;
         tiles.within.push_back(std::move(within.values));
       }
       noise.variance += part.kind.tiles * variance;
       noise.tiles.push_back(std::move(tiles));
+    }
+    covariance = shrunk_.covariance(covariance);
+    if (is_fitted()) {
+      // Anywhere on it, and likewise in both operands if they are alike.
+      const double off = g[kEE] * mean_[kEE] * overfit_;
+      noise.variance += 2 * off * off / 12;
+      noise.rest += 2 * off * off / 12;
     }
     return noise;
   }
@@ -374,19 +470,103 @@ class QuantizedOperand {
     TileRanges ranges;
     std::vector<Features> means, pairs;  // of a tile with that range
     Features mean;
+    DrawnBlocks drawn;
   };
+
+  bool is_joint() const {
+    return scheme_.format.kind == FormatKind::block && scheme_.format.block->is_joint;
+  }
+  bool is_fitted() const {
+    return scheme_.format.kind == FormatKind::codebook && scheme_.format.codebook->is_fitted();
+  }
+
+  static Features drawn_features(const DrawnBlocks& drawn, std::size_t i) {
+    const double x = drawn.x[i];
+    const double e = double{drawn.q[i]} - x;
+    return {x, e, x * x, x * e, e * e};
+  }
+
+  void find_drawn_means() {
+    const auto& distribution = moments_.distribution();
+    for (const auto& part : parts_) {
+      const DrawnBlocks& drawn = part.drawn;
+      const double share = part.kind.tiles * part.kind.count / count_;
+      const auto values = static_cast<double>(drawn.x.size());
+      Features mean{};
+      Covariance squares{};  // of two different ones of a block
+      for (std::size_t block = 0; block < drawn.blocks(); ++block) {
+        Features sum{};
+        Covariance own{};
+        for (std::size_t i = block * drawn.count; i < (block + 1) * drawn.count; ++i) {
+          const Features f = drawn_features(drawn, i);
+          add_to(sum, 1, f);
+          add_to(own, 1, products(f));
+        }
+        add_to(mean, 1 / values, sum);
+        if (drawn.count < 2) continue;
+        const double pairs = values * static_cast<double>(drawn.count - 1);
+        add_to(squares, 1 / pairs, products(sum));
+        add_to(squares, -1 / pairs, own);
+      }
+      add_to(squares, -1, products(mean));
+      add_to(mean_, share, mean);
+      add_to(neighbours_.squares, share, squares);
+      neighbours_.count += share * (part.kind.along - 1);
+    }
+    mean_[kX] = distribution.partial_mean(kInfinity);
+    mean_[kXX] = distribution.partial_square(kInfinity);
+    // That errors have much to do with each other, but for their squares, does not show.
+    neighbours_.pair = squares_of_means(mean_);
+  }
+
+  Noise drawn_noise(const Features& g, Covariance& covariance) const {
+    Noise noise;
+    covariance = {};
+    for (const auto& part : parts_) {
+      const DrawnBlocks& drawn = part.drawn;
+      const auto blocks = static_cast<double>(drawn.blocks());
+      const double share = part.kind.tiles * part.kind.count / count_;
+      std::vector<std::pair<double, double>> numbers;
+      Features mean{};
+      const auto values = static_cast<double>(drawn.x.size());
+      for (std::size_t block = 0; block < drawn.blocks(); ++block) {
+        double sum = 0;
+        for (std::size_t i = block * drawn.count; i < (block + 1) * drawn.count; ++i) {
+          const Features f = drawn_features(drawn, i);
+          sum += dot(g, f) / count_;
+          add_to(mean, 1 / values, f);
+          add_to(covariance, share / values, products(f));
+        }
+        numbers.emplace_back(1 / blocks, sum);
+      }
+      add_to(covariance, -share, products(mean));
+      Within within;
+      within.add(1, std::move(numbers));
+      noise.variance += part.kind.tiles * within.variance;
+      // The blocks' mean is itself off by chance, and likewise in both operands if they are alike.
+      const double own = 2 * part.kind.tiles * part.kind.tiles * within.variance / blocks;
+      noise.variance += own;
+      noise.rest += own;
+      noise.tiles.push_back({part.kind.tiles, {{1, 0, 0}}, {std::move(within.values)}});
+    }
+    return noise;
+  }
 
   void find_means(const Points& points) {
     mean_ = {};
     neighbours_ = {};
+    double factors = 0;
     for (auto& part : parts_) {
       part.means.clear();
       part.pairs.clear();
       part.mean = {};
       Features pair{};
       Covariance squares{};
+      const double share = part.kind.tiles * part.kind.count / count_;
       for (const auto& range : part.ranges.list) {
-        const auto [mean, of_pair, of_squares] = mean_features(range, part.kind.count);
+        const auto [mean, of_pair, of_squares, factor] =
+            mean_features(range, part.kind.count, points);
+        factors += range.weight * share * factor;
         part.means.push_back(mean);
         part.pairs.push_back(of_pair);
         add_to(part.mean, range.weight, mean);
@@ -395,12 +575,12 @@ class QuantizedOperand {
       }
       add_to(squares, -1, products(part.mean));
       if (part.ranges.square_step > 0) add_own_square(part, points);
-      const double share = part.kind.tiles * part.kind.count / count_;
       add_to(mean_, share, part.mean);
       add_to(neighbours_.pair, share * (part.kind.along - 1), pair);
       add_to(neighbours_.squares, share * (part.kind.along - 1), squares);
       neighbours_.count += share * (part.kind.along - 1);
     }
+    if (scheme_.shrinks) shrunk_ = Shrunk(factors);
     if (has_one_tile_) neighbours_ = {};  // outcome by outcome, they have nothing in common
     if (neighbours_.count > 0) {
       for (double& f : neighbours_.pair) f /= neighbours_.count;
@@ -431,6 +611,7 @@ class QuantizedOperand {
   }
 
   StepFunction step(const TileRange& range) const {
+    if (is_fitted()) return levels_;
     return step_function(scheme_, range.range, most_);
   }
 
@@ -438,8 +619,9 @@ class QuantizedOperand {
   struct Means {
     Features one{}, pair{};
     Covariance squares{};  // of two different ones, as products
+    double factor = 1;     // of its scale
   };
-  Means mean_features(const TileRange& range, double count) const {
+  Means mean_features(const TileRange& range, double count, const Points& points) const {
     const StepFunction q = step(range);
     Means means;
     Features own{};  // what an entry's mean has to do with itself
@@ -474,6 +656,12 @@ class QuantizedOperand {
     add_extreme(range.at_lo, range.lo);
     add_extreme(range.at_hi, range.hi);
     for (const double x : range.beyond) add(1 / count, q.at(x));
+    if (is_fitted()) {
+      // Fitting stops where no number changes its cell, somewhere on the way to the least error.
+      means.one[kE] = 0;
+      means.one[kEE] *= 1 - overfit_ / 2;
+      means.one[kXE] = -means.one[kEE];
+    }
     if (count > 1) {
       const Features all = squares_of_means(means.one);
       auto& pair = means.pair;
@@ -482,7 +670,38 @@ class QuantizedOperand {
       add_to(means.squares, count / (count - 1), products(means.one));
       add_to(means.squares, -1 / (count - 1), own_squares);
     }
+    if (scheme_.shrinks) {
+      const Shrunk shrunk = Shrunk::best(means.one);
+      means.factor = shrunk.factor();
+      means.one = shrunk.features(means.one);
+      const double of_codes = means.one[kXX] + 2 * means.one[kXE] + means.one[kEE];
+      const double off = fitted_part(q, range, shrunk, points, of_codes) / count;
+      means.one[kEE] = std::max(0.0, means.one[kEE] - off);
+      means.one[kXE] = -means.one[kEE];
+      means.pair = shrunk.features(means.pair);
+      means.squares = shrunk.covariance(means.squares);
+    }
     return means;
+  }
+
+  // Of the squared error of a tile, what a scale fitted to its own numbers leaves out:
+  // Var(Σqe)/Σq², the range being given.
+  static double fitted_part(const StepFunction& q, const TileRange& range, const Shrunk& shrunk,
+                            const Points& points, double of_codes) {
+    double mass = 0, first = 0, second = 0;
+    for (std::size_t i = 0; i < points.x.size(); ++i) {
+      const double x = points.x[i];
+      if (x <= range.lo || x >= range.hi) continue;
+      mass += points.weight[i];
+      q.for_each_error(x, [&](double part, double e) {
+        const double code = shrunk.factor() * (x + e);
+        const double both = code * (code - x);
+        first += part * points.weight[i] * both;
+        second += part * points.weight[i] * both * both;
+      });
+    }
+    if (!(mass > 0 && of_codes > 0)) return 0;
+    return range.middle * (second / mass - first * first / (mass * mass)) / of_codes;
   }
 
   // Of a tile of n values.
@@ -558,6 +777,9 @@ class QuantizedOperand {
   const Scheme& scheme_;
   double count_ = 0;
   double most_ = 0;
+  StepFunction levels_;  // fitted ones
+  Shrunk shrunk_;        // in the mean
+  double overfit_ = 0;
   bool has_one_tile_ = false;
   std::vector<Outcome> outcomes_;
   std::string why_not_;

@@ -324,14 +324,12 @@ StepFunction step_function(const Scheme& scheme, Range range, double most) {
 }
 
 std::string no_step_function(const Scheme& scheme) {
-  if (scheme.format.kind == FormatKind::block && block_element(scheme) == nullptr) {
+  if (scheme.format.kind == FormatKind::block && !scheme.format.block->is_joint &&
+      block_element(scheme) == nullptr) {
     return fmt::format("the cells of {} are not known here", scheme.format.name);
   }
   if (scheme.format.kind == FormatKind::floating && !scheme.format.floating->has_sign()) {
     return fmt::format("{} holds scales", scheme.format.name);
-  }
-  if (scheme.format.kind == FormatKind::codebook && scheme.format.codebook->is_fitted()) {
-    return fmt::format("{} fits its levels to each tensor", scheme.format.name);
   }
   return {};
 }

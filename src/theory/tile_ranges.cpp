@@ -328,13 +328,14 @@ double magnitude_quantile(const Distribution& distribution, double tail) {
 TileRanges tile_ranges(const PartialMoments& moments, const Scheme& scheme, double count,
                        double tiles, bool is_padded, double square_spread) {
   const Distribution& distribution = moments.distribution();
+  const auto* const codebook = scheme.format.codebook;
   TileRanges ranges;
-  if (scheme.unit_scale) {
+  const bool is_fitted = codebook != nullptr && codebook->is_fitted();  // which has no range
+  if (scheme.unit_scale || is_fitted) {
     ranges.list = {around_everything({0, 0})};
     return ranges;
   }
   const bool is_block = scheme.format.kind == FormatKind::block;
-  const auto* const codebook = scheme.format.codebook;
   const auto whole = moments_of(distribution);
   if (!std::isfinite(whole.square)) {
     ranges.why_not = fmt::format("{} has no variance", distribution.name());
