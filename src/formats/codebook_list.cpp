@@ -112,14 +112,20 @@ std::vector<double> newton_step(CellMeans cells) {
   return cells.off;
 }
 
-std::vector<double> lloyd_max_levels(const DensityFunctions& density, std::vector<double> levels) {
+std::vector<double> lloyd_max_levels(const DensityFunctions& density, std::vector<double> levels,
+                                     LevelSteps steps) {
+  const bool is_proportional = steps == LevelSteps::proportional;
+  const int rounds = is_proportional ? 200 : 60;
   const std::size_t count = levels.size();
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const std::vector<double> step = newton_step(cells_of(density, levels));
     double factor = 1;
     std::vector<double> next(count);
     for (;;) {
-      for (std::size_t k = 0; k < count; ++k) next[k] = levels[k] - factor * step[k];
+      for (std::size_t k = 0; k < count; ++k) {
+        next[k] = is_proportional ? levels[k] * std::exp(-factor * step[k] / levels[k])
+                                  : levels[k] - factor * step[k];
+      }
       const bool ascends = next[0] > density.from && std::ranges::is_sorted(next);
       if (ascends || factor < 1e-6) break;
       factor /= 2;

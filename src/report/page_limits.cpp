@@ -23,7 +23,7 @@
 namespace zeropoint::page {
 namespace {
 
-// The scheme of one operand, with the mean over seeds of its relative squared error.
+// The scheme of one operand, with the mean over seeds of its squared error, as limits have theirs.
 struct Operand {
   Scheme scheme;
   std::string name;
@@ -72,6 +72,7 @@ std::vector<Group> groups_of(const std::vector<StudyRow>& rows) {
     for (auto& operand : group.operands) {
       const auto& of = errors[{group.title, operand.name}];
       for (const double error : of) operand.mse += error / static_cast<double>(of.size());
+      operand.mse = relative_to_variance(distribution(group.distribution), operand.mse);
     }
   }
   return groups;
@@ -205,8 +206,7 @@ std::vector<CoverageCurve> coverage_curves(const std::vector<StudyRow>& rows) {
 // What the grid of least mean squared error leaves outside of it.
 std::optional<double> best_clipped(const Distribution& source, int bits) {
   const auto row = narrow_limit(source, bits);
-  const double reach = row.load * std::sqrt(source.partial_square(INFINITY));
-  const double clipped = source.cdf(-reach) + 1 - source.cdf(reach);
+  const double clipped = source.cdf(row.levels.front()) + 1 - source.cdf(row.levels.back());
   return clipped > 0 ? std::optional(clipped) : std::nullopt;
 }
 

@@ -356,7 +356,7 @@ RowGap make_gap(const StudyCell& cell, const StudyRow& row) {
   RowGap gap;
   const auto of = [&](double bits, const TensorLedger& ledger) -> std::optional<Gap> {
     if (!(rate_distortion_bound(source, bits) > 0) || !(ledger.error > 0)) return std::nullopt;
-    return gap_to_bound(source, bits, ledger.error);
+    return gap_to_bound(source, bits, relative_to_variance(source, ledger.error));
   };
   gap.a = of(row.effective_bits_a, row.ledger->a);
   gap.b = of(row.effective_bits_b, row.ledger->b);

@@ -23,22 +23,10 @@ Beyond below(const Distribution& d, double x) {
   return {d.cdf(x), d.partial_mean(x), d.partial_square(x)};
 }
 
-class Above {
- public:
-  explicit Above(const Distribution& d) : d_(d), whole_(whole(d)) {}
-  // What lies above x ≥ 0; `squares` if that is asked for.
-  Beyond operator()(double x, bool squares) const {
-    if (d_.is_symmetric()) {
-      return {tail(d_, x), tail_mean(d_, x), squares ? d_.partial_square(-x) : 0};
-    }
-    return {1 - d_.cdf(x), whole_.mean - d_.partial_mean(x),
-            squares ? whole_.square - d_.partial_square(x) : 0};
-  }
-
- private:
-  const Distribution& d_;
-  Whole whole_;
-};
+// What lies above x ≥ 0; `squares` if that is asked for.
+Beyond above(const Distribution& d, double x, bool squares) {
+  return {d.tail(x), d.tail_mean(x), squares ? d.tail_square(x) : 0};
+}
 
 // (x − q)², x·(x − q) and x − q of so much mass, all at one level.
 Distortion to_level(const Beyond& m, double q) {
@@ -72,16 +60,6 @@ Whole whole(const Distribution& d) {
   return {mean, square, square - mean * mean};
 }
 
-double tail(const Distribution& d, double x) {
-  if (!d.is_symmetric() || x < 0) return 1 - d.cdf(x);
-  return d.cdf(-x) - (x == 0 ? d.atom_probability() : 0);
-}
-
-double tail_mean(const Distribution& d, double x) {
-  return d.is_symmetric() ? -d.partial_mean(-std::abs(x))
-                          : d.partial_mean(kInfinity) - d.partial_mean(x);
-}
-
 Mass mass(const Distribution& d, double from, double to) {
   if (!(to > from)) return {0, 0, 0};
   Beyond sum{0, 0, 0};
@@ -90,14 +68,25 @@ Mass mass(const Distribution& d, double from, double to) {
     sum.mean += sign * part.mean;
     sum.square += sign * part.square;
   };
-  const Above above(d);
   if (from < 0) {
     add(below(d, std::min(to, 0.0)), 1);
     if (!std::isinf(from)) add(below(d, from), -1);
   }
   if (to > 0) {
-    add(above(std::max(from, 0.0), true), 1);
-    if (!std::isinf(to)) add(above(to, true), -1);
+    const double begin = std::max(from, 0.0);
+    const Beyond up = above(d, begin, true), up_to = above(d, to, true);
+    if (d.is_symmetric()) {
+      add(up, 1);
+      add(up_to, -1);
+    } else {
+      // From whichever end has less beyond it: for each moment it may be another.
+      const Beyond low = below(d, begin), low_to = below(d, to);
+      const auto between = [&](double Beyond::*of) {
+        const bool is_low = std::abs(low_to.*of) < std::abs(up.*of);
+        return is_low ? low_to.*of - low.*of : up.*of - up_to.*of;
+      };
+      add({between(&Beyond::p), between(&Beyond::mean), between(&Beyond::square)}, 1);
+    }
   }
   return {sum.p, sum.mean, sum.square};
 }
@@ -120,14 +109,13 @@ Distortion nearest(const Distribution& d, std::span<const double> levels, double
     if (!std::isinf(from)) sum += -1.0 * to_level(below(d, from), levels[i]);
   }
   if (to > 0) {
-    const Above above(d);
     const double begin = std::max(from, 0.0);
     std::size_t i = index_of(std::nextafter(begin, kInfinity), levels);
-    sum += to_level(above(begin, true), levels[i]);
+    sum += to_level(above(d, begin, true), levels[i]);
     for (; i + 1 < levels.size() && edge(i) < to; ++i) {
-      sum += step(above(edge(i), false), levels[i], levels[i + 1]);
+      sum += step(above(d, edge(i), false), levels[i], levels[i + 1]);
     }
-    if (!std::isinf(to)) sum += -1.0 * to_level(above(to, true), levels[i]);
+    if (!std::isinf(to)) sum += -1.0 * to_level(above(d, to, true), levels[i]);
   }
   return sum;
 }
@@ -152,7 +140,7 @@ double fourth_moment(const Distribution& d, std::span<const double> levels) {
     sum += boost::math::quadrature::gauss<double, 10>::integrate(
         [&](double x) { return power(x - q) * d.pdf(x); }, ends[i - 1], ends[i]);
   }
-  const double under = d.cdf(levels.front()), over = tail(d, levels.back());
+  const double under = d.cdf(levels.front()), over = d.tail(levels.back());
   for (const auto& node : unit_interval()) {
     if (under > 0) sum += under * node.weight * power(d.quantile(under * node.p) - levels.front());
     if (over > 0)
@@ -192,6 +180,16 @@ BestScale best_scale(const Distribution& d, std::span<const double> levels) {
   for (double load = first; load <= last; load += kStep) {
     loads.push_back(load);
     found.push_back(at(load));
+  }
+  // Few entries may be most of the deviation, or most of it lie beyond those quantiles.
+  constexpr std::size_t kMost = 1000;
+  while (found.front().slope() > 0 && found[0].error < found[1].error && found.size() < kMost) {
+    loads.insert(loads.begin(), loads.front() - kStep);
+    found.insert(found.begin(), at(loads.front()));
+  }
+  while (found.back().slope() < 0 && found.size() < kMost) {
+    loads.push_back(loads.back() + kStep);
+    found.push_back(at(loads.back()));
   }
   const auto by_error = [](const Distortion& x, const Distortion& y) { return x.error < y.error; };
   const auto lowest = std::ranges::min_element(found, by_error);

@@ -41,10 +41,6 @@ struct Whole {
 };
 Whole whole(const Distribution& distribution);
 
-/// P(X > x) and E[X; X > x].
-double tail(const Distribution& distribution, double x);
-double tail_mean(const Distribution& distribution, double x);
-
 /// Integrals over from < x ≤ to of what goes to the nearest of the levels, which ascend. Of x
 /// halfway between two, the lower.
 Distortion nearest(const Distribution& distribution, std::span<const double> levels,

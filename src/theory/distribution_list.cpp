@@ -29,6 +29,26 @@ double Distribution::entropy() const {
   return sum;
 }
 
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+double Distribution::tail(double x) const {
+  if (!is_symmetric() || x < 0) return 1 - cdf(x);
+  return cdf(-x) - (x == 0 ? atom_probability() : 0);
+}
+
+double Distribution::tail_mean(double x) const {
+  return is_symmetric() ? -partial_mean(-std::abs(x)) : partial_mean(kInfinity) - partial_mean(x);
+}
+
+double Distribution::tail_square(double x) const {
+  if (is_symmetric() && x >= 0) return partial_square(-x);
+  return partial_square(kInfinity) - partial_square(x);
+}
+
 double Distribution::expected_order_statistic(double r, double n) const {
   return order_statistic(*this, r, n).mean;
 }

@@ -22,6 +22,9 @@ class Lognormal final : public Distribution {
   double cdf(double x) const override { return moment(x, 0); }
   double partial_mean(double x) const override { return moment(x, 1); }
   double partial_square(double x) const override { return moment(x, 2); }
+  double tail(double x) const override { return moment_above(x, 0); }
+  double tail_mean(double x) const override { return moment_above(x, 1); }
+  double tail_square(double x) const override { return moment_above(x, 2); }
   double quantile(double p) const override { return std::exp(sigma_ * normal_.quantile(p)); }
   double upper_quantile(double p) const override { return std::exp(-sigma_ * normal_.quantile(p)); }
   bool is_symmetric() const override { return false; }
@@ -39,6 +42,11 @@ class Lognormal final : public Distribution {
     if (x <= 0) return 0;
     const double shift = k * sigma_;
     return std::exp(shift * shift / 2) * normal_.cdf(std::log(x) / sigma_ - shift);
+  }
+  // E[Xᵏ; X > x].
+  double moment_above(double x, double k) const {
+    const double shift = k * sigma_;
+    return std::exp(shift * shift / 2) * (x > 0 ? normal_.cdf(shift - std::log(x) / sigma_) : 1);
   }
 
   double sigma_;

@@ -26,6 +26,7 @@ class DistributionOfValues final : public Distribution {
                     std::span<float> out) const override;
 
   std::span<const float> values() const { return values_; }
+  std::span<const float> sorted() const { return sorted_; }
 
  private:
   double size() const { return static_cast<double>(sorted_.size()); }

@@ -9,6 +9,7 @@
 #include "zeropoint/formats/codebook.hpp"
 #include "zeropoint/quantize/quantize.hpp"
 
+#include "theory/distribution_of_values.hpp"
 #include "theory/limits_rows.hpp"
 
 namespace zeropoint {
@@ -112,11 +113,15 @@ std::vector<LimitRow> limits(const Distribution& d, std::span<const int> bits,
                              std::span<const std::string> schemes) {
   std::vector<LimitRow> rows;
   for (const int each : bits) {
-    rows.push_back(uniform_limit(d, each));
-    rows.insert(rows.end() - 1, bound_limit(d, each));
+    LimitRow uniform = uniform_limit(d, each);
+    if (rate_distortion_bound(d, each) > 0) rows.push_back(bound_limit(d, each));
+    rows.push_back(std::move(uniform));
     rows.push_back(integer_limit(d, each));
     if (each > 1) rows.push_back(narrow_limit(d, each));
-    rows.push_back(lloyd_max_limit(d, each));
+    // Levels fitted to values are a codebook's.
+    constexpr int kMostFitted = 8;
+    const bool is_fitted = dynamic_cast<const DistributionOfValues*>(&d) != nullptr;
+    if (!is_fitted || each <= kMostFitted) rows.push_back(lloyd_max_limit(d, each));
     if (auto row = entropy_coded_limit(d, each)) rows.push_back(std::move(*row));
   }
   for (const auto& scheme : schemes) rows.push_back(scheme_limit(d, parse_scheme(scheme)));

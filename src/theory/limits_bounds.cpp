@@ -37,6 +37,11 @@ Gap gap_to_bound(const Distribution& d, double bits, double mse) {
   return {10 * std::log10(mse / factor) + 20 * std::log10(2.0) * bits, bits - needed};
 }
 
+double relative_to_variance(const Distribution& d, double squared_error) {
+  const Whole all = whole(d);
+  return squared_error * all.square / all.variance;
+}
+
 double sqnr_db(double mse) { return -10 * std::log10(mse); }
 
 // 4·ln 2·R·4^(−R) = 1 − 4^(−R), the larger root: the tangent at R goes through (0, 1).

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <tuple>
 
+#include <boost/math/quadrature/gauss.hpp>
 #include <boost/math/tools/roots.hpp>
 
+#include "theory/distribution_of_values.hpp"
 #include "theory/limits_rows.hpp"
 
 namespace zeropoint {
@@ -16,6 +18,44 @@ struct Coded {
   double error = 0;
 };
 
+// p times the variance within a cell. Where it is narrow for its distance from 0, moments about 0
+// are too much alike.
+double spread_within(const Distribution& d, double from, double to, const Mass& m) {
+  constexpr double kNarrow = 1e-3;
+  const double middle = from + (to - from) / 2;
+  if (d.atom_probability() > 0 || !(to - from < kNarrow * std::abs(middle))) {
+    return std::max(0.0, m.square - m.mean * m.mean / m.p);
+  }
+  const auto integral = [&](int power) {
+    return boost::math::quadrature::gauss<double, 7>::integrate(
+        [&](double x) { return std::pow(x - middle, power) * d.pdf(x); },
+        std::max(from, d.quantile(0)), std::min(to, d.upper_quantile(0)));
+  };
+  const double p = integral(0), first = integral(1);
+  return p > 0 ? integral(2) - first * first / p : 0;
+}
+
+// Value by value, where cells would be more than values.
+Coded code_values(const DistributionOfValues& d, const EntropyCoded& how) {
+  const auto values = d.sorted();
+  const auto all = static_cast<double>(values.size());
+  const auto cell_of = [&](float x) { return std::nearbyint((x - how.offset) / how.step); };
+  Coded sum;
+  for (std::size_t begin = 0, end = 0; begin < values.size(); begin = end) {
+    const double cell = cell_of(values[begin]);
+    double off = 0, square = 0;  // from the first
+    for (; end < values.size() && cell_of(values[end]) == cell; ++end) {
+      const double x = double{values[end]} - values[begin];
+      off += x;
+      square += x * x;
+    }
+    const auto count = static_cast<double>(end - begin);
+    sum.bits -= count / all * std::log2(count / all);
+    sum.error += (square - off * off / count) / all;
+  }
+  return sum;
+}
+
 // Where little is left beyond, or cells are very small, they are taken together in runs over which
 // the density is even enough: such a run costs as much as equal cells, each with step²/12.
 Coded code(const Distribution& d, const EntropyCoded& how, double deviation) {
@@ -23,16 +63,22 @@ Coded code(const Distribution& d, const EntropyCoded& how, double deviation) {
   constexpr double kNothing = 1e-18;
   constexpr double kRun = 0.03;        // of the distance
   constexpr double kSmall = 1e-4;      // of the deviation: a step
-  constexpr double kRunInside = 2e-3;  // of the deviation
+  constexpr double kRunInside = 2e-3;  // of the distance, or of the deviation if that is less
+  if (const auto* values = dynamic_cast<const DistributionOfValues*>(&d)) {
+    const double span = double{values->sorted().back()} - values->sorted().front();
+    if (span / how.step > static_cast<double>(values->sorted().size())) {
+      return code_values(*values, how);
+    }
+  }
   Coded sum;
   const auto add = [&](double from, double to, double cells) {
     const Mass m = mass(d, from, to);
     if (!(m.p > 0)) return;
     sum.bits -= m.p * std::log2(m.p / cells);
-    sum.error += cells > 1 ? m.p * how.step * how.step / 12
-                           : std::max(0.0, m.square - m.mean * m.mean / m.p);
+    sum.error += cells > 1 ? m.p * how.step * how.step / 12 : spread_within(d, from, to, m);
   };
   const bool has_density = d.atom_probability() < 1;
+  const bool has_edge = std::isfinite(d.quantile(0)) && std::isfinite(d.upper_quantile(0));
   const auto go = [&](double sign) {
     const double far = sign > 0 ? d.upper_quantile(kLittle) : d.quantile(kLittle);
     const double end = sign > 0 ? d.upper_quantile(kNothing) : d.quantile(kNothing);
@@ -40,9 +86,15 @@ Coded code(const Distribution& d, const EntropyCoded& how, double deviation) {
     for (double k = 1;;) {
       const double near = how.offset + sign * (k - 0.5) * how.step;
       if (sign * near > sign * end) break;
-      double run = how.step < kSmall * deviation ? kRunInside * deviation : 0;
+      double run = 0;
+      if (!has_edge || how.step < kSmall * deviation) {
+        run = kRunInside * std::min(deviation, std::abs(near));
+      }
       if (sign * near > sign * far) run = std::max(run, kRun * std::abs(near));
-      const double cells = has_density ? std::max(1.0, std::floor(run / how.step)) : 1;
+      double cells = has_density ? std::max(1.0, std::floor(run / how.step)) : 1;
+      // An atom is all in one of them.
+      const bool has_atom = near * (near + sign * cells * how.step) <= 0;
+      if (has_atom && d.atom_probability() > 0) cells = 1;
       const double out = near + sign * cells * how.step;
       add(std::min(near, out), std::max(near, out), cells);
       k += cells;
@@ -72,7 +124,9 @@ EntropyCoded entropy_coded(const Distribution& d, double bits) {
     };
     double low = -bits, high = 3;
     while (high < 40 && excess(high) > 0) high += 3;
-    while (low > -600 && excess(low) < 0) low *= 2;
+    // Few values, or a rare density beside an atom, may never cost so many.
+    constexpr double kFinest = -300;
+    while (low > kFinest && excess(low) < 0) low *= 2;
     const double excess_low = excess(low), excess_high = excess(high);
     if (excess_low < 0 || excess_high > 0) continue;
     std::uintmax_t rounds = 100;

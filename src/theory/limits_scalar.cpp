@@ -121,16 +121,31 @@ Line best_line(const Distribution& d, int count) {
       starts.push_back({line, nearest(d, line.levels()).error});
     }
   }
+  // With 0 on a level: those are the grids of integers, and none of them may be better.
+  const auto on_grid = [&](int zero_point) {
+    const auto unit = integers(-zero_point, count - 1 - zero_point);
+    const BestScale best = best_scale(d, unit);
+    return Start{{-zero_point * best.scale, best.scale, count}, best.distortion.error};
+  };
+  if (count > 1) {
+    for (const int zero_point : {0, count / 2, count - 1}) starts.push_back(on_grid(zero_point));
+  }
   if (starts.empty()) return {whole(d).mean, 1, count};  // nearly all entries are one number
   constexpr std::ptrdiff_t kTried = 6;
   const auto tried = std::min(kTried, static_cast<std::ptrdiff_t>(starts.size()));
   std::partial_sort(starts.begin(), starts.begin() + tried, starts.end(),
                     [](const Start& x, const Start& y) { return x.error < y.error; });
-  Start best{starts[0].line, kInfinity};
-  for (auto start = starts.begin(); start != starts.begin() + tried; ++start) {
-    const Line line = settle(d, start->line);
+  Start best = starts[0];
+  const auto attempt = [&](const Start& start) {
+    const Line line = settle(d, start.line);
     const double error = nearest(d, line.levels()).error;
     if (error < best.error) best = {line, error};
+  };
+  for (auto start = starts.begin(); start != starts.begin() + tried; ++start) attempt(*start);
+  const int found = -static_cast<int>(std::lround(best.line.low / best.line.step));
+  for (const int zero_point : {found - 1, found, found + 1}) {
+    const Start start = on_grid(zero_point);
+    if (start.error < best.error) attempt(best = start);
   }
   return best.line;
 }
@@ -203,50 +218,84 @@ std::vector<double> companded(const Distribution& d, double from, int count) {
   return levels;
 }
 
-std::vector<double> lloyd_max_levels_of(const Distribution& d, int count) {
-  const Whole all = whole(d);
-  const auto solve = [&](double from, std::vector<double> start) {
-    const DensityFunctions functions{[&](double x) { return d.pdf(x); },
-                                     [&](double x) { return tail(d, x); },
-                                     [&](double x) { return tail_mean(d, x); }, from};
-    return lloyd_max_levels(functions, std::move(start));
-  };
-  const auto lloyd = [&](std::vector<double> levels) {
-    // Each level to the mean of its cell, if it has any.
-    constexpr int kRounds = 50;
-    for (int round = 0; round < kRounds; ++round) {
-      double from = -kInfinity;
-      std::vector<double> next = levels;
-      for (std::size_t k = 0; k < levels.size(); ++k) {
-        const double to = k + 1 == levels.size() ? kInfinity : (levels[k] + levels[k + 1]) / 2;
-        const Mass cell = mass(d, from, to);
-        if (cell.p > 0) next[k] = cell.mean / cell.p;
-        from = to;
-      }
-      levels = std::move(next);
+// Each level to the mean of its cell, if it has any: never worse, but slow where levels are many.
+std::vector<double> lloyd(const Distribution& d, std::vector<double> levels) {
+  constexpr int kRounds = 50;
+  for (int round = 0; round < kRounds; ++round) {
+    double from = -kInfinity;
+    std::vector<double> next = levels;
+    for (std::size_t k = 0; k < levels.size(); ++k) {
+      const double to = k + 1 == levels.size() ? kInfinity : (levels[k] + levels[k + 1]) / 2;
+      const Mass cell = mass(d, from, to);
+      if (cell.p > 0) next[k] = cell.mean / cell.p;
+      from = to;
     }
-    return levels;
-  };
-  if (d.is_symmetric() && d.atom_probability() == 0) {
-    const auto upper = solve(0, companded(d, 0, count / 2));
+    levels = std::move(next);
+  }
+  return levels;
+}
+
+std::vector<double> lloyd_max_levels_of(const Distribution& d, int count) {
+  const bool is_mirrored = d.is_symmetric() && d.atom_probability() == 0;
+  const auto mirrored = [](const std::vector<double>& upper) {
     std::vector<double> levels;
     for (auto level = upper.rbegin(); level != upper.rend(); ++level) levels.push_back(-*level);
     levels.insert(levels.end(), upper.begin(), upper.end());
     return levels;
-  }
-  // With an atom at 0, a level near it: one of an odd number of them, of which an end is dropped.
-  std::vector<double> start = companded(d, -kInfinity, count);
-  std::vector<std::vector<double>> found = {solve(-kInfinity, lloyd(start))};
-  if (d.is_symmetric()) {
+  };
+  std::vector<double> best;
+  double least = kInfinity;
+  // The least error of those found, none of which need be finite or in order.
+  const auto add = [&](std::vector<double> levels) {
+    if (!std::ranges::is_sorted(levels) || !std::isfinite(levels[0] + levels.back())) return;
+    const double error = nearest(d, levels).error;
+    if (!(error < least)) return;
+    least = error;
+    best = std::move(levels);
+  };
+  const auto solve = [&](double from, const std::vector<double>& start, LevelSteps steps) {
+    const DensityFunctions functions{[&](double x) { return d.pdf(x); },
+                                     [&](double x) { return d.tail(x); },
+                                     [&](double x) { return d.tail_mean(x); }, from};
+    return lloyd_max_levels(functions, start, steps);
+  };
+  const auto solve_all = [&](LevelSteps steps) {
+    if (is_mirrored) return add(mirrored(solve(0, companded(d, 0, count / 2), steps)));
+    // With an atom at 0, a level near it: one of an odd number of them, of which an end is dropped.
+    std::vector<double> start = companded(d, -kInfinity, count);
+    if (steps == LevelSteps::even || start.front() > 0) {
+      add(solve(-kInfinity, lloyd(d, start), steps));
+    }
+    if (!d.is_symmetric() || steps != LevelSteps::even) return;
     start = companded(d, -kInfinity, count + 1);
     start.pop_back();
     start[static_cast<std::size_t>(count / 2)] = 0;
-    found.push_back(solve(-kInfinity, lloyd(start)));
-  }
-  return *std::ranges::min_element(found, {}, [&](const auto& levels) {
-    const double error = nearest(d, levels).error;
-    return std::isfinite(error) && error > -1e-12 * all.variance ? error : kInfinity;
-  });
+    add(solve(-kInfinity, lloyd(d, start), steps));
+  };
+  solve_all(LevelSteps::even);
+  // Whether each is at the mean of its cell, to a little of the cell.
+  const auto is_solved = [&] {
+    double from = -kInfinity;
+    for (std::size_t k = 0; k < best.size(); ++k) {
+      const bool is_last = k + 1 == best.size();
+      const double to = is_last ? kInfinity : (best[k] + best[k + 1]) / 2;
+      const Mass cell = mass(d, from, to);
+      const double width = is_last ? best[k] - best[k - 1] : best[k + 1] - best[k];
+      constexpr double kLittle = 1e-4;
+      if (!(std::abs(cell.mean / cell.p - best[k]) < kLittle * width)) return false;
+      from = to;
+    }
+    return !best.empty();
+  };
+  if (is_solved()) return best;
+  // Tails so heavy that outer levels are many times as large as inner ones.
+  solve_all(LevelSteps::proportional);
+  if (is_solved()) return best;
+  // Not the best, perhaps, but better than where that began and than even steps.
+  auto start = is_mirrored ? mirrored(companded(d, 0, count / 2)) : companded(d, -kInfinity, count);
+  add(lloyd(d, std::move(start)));
+  add(lloyd(d, best_line(d, count).levels()));
+  return best;
 }
 
 std::vector<double> units_of(const Format& format) {
@@ -277,11 +326,21 @@ LimitRow make_limit(const Distribution& d, LimitKind kind, std::string name, dou
     throw InputError(
         fmt::format("limits: expected a distribution with a variance, found {}", d.name()));
   }
+  // Moments are about 0: of a mean so far from it, they would leave nothing but rounding.
+  constexpr double kLeastSpread = 1e-3;
+  if (all.variance < kLeastSpread * kLeastSpread * all.square) {
+    throw InputError(
+        fmt::format("limits: expected entries that stray by {} of their mean at least, found {} "
+                    "with mean {:.6g} and deviation {:.6g}",
+                    kLeastSpread, d.name(), all.mean, std::sqrt(all.variance)));
+  }
   LimitRow row;
   row.kind = kind;
   row.name = std::move(name);
   row.bits = bits;
   row.mse = distortion.error / all.variance;
+  constexpr double kRounding = 1e-12;
+  if (row.mse < 0 && row.mse > -kRounding) row.mse = 0;
   row.product = row.load = row.scale = kNan;
   if (all.mean == 0 && d.is_independent()) {
     // 1 − 2ρ² + p² with ρ = 1 − off/E[x²] and p = 2ρ − 1 + mse, without the ones.
@@ -329,7 +388,7 @@ LimitRow lloyd_max_limit(const Distribution& d, int bits) {
   check_bits(bits, 1);
   std::vector<double> levels;
   if (const auto* values = dynamic_cast<const DistributionOfValues*>(&d)) {
-    const auto fitted = fit_lloyd_max(values->values(), std::min(bits, 8)).levels;
+    const auto fitted = fit_lloyd_max(values->values(), bits).levels;
     levels.assign(fitted.begin(), fitted.end());
   } else {
     levels = lloyd_max_levels_of(d, 1 << bits);

@@ -14,6 +14,7 @@
 #include "zeropoint/quantize/scheme.hpp"
 #include "zeropoint/study/preset.hpp"
 #include "zeropoint/theory/distribution.hpp"
+#include "zeropoint/theory/limits.hpp"
 
 #include "study/serialize.hpp"
 #include "support/refusal.hpp"
@@ -285,6 +286,21 @@ TEST(Study, RowsOfSchemesKnowTheirGap) {
   for (const auto& row : rows) {
     EXPECT_EQ(to_json(row).size(), to_json(rows[0]).size());
     EXPECT_EQ(to_json(row).at("gap").size(), 3U);
+  }
+}
+
+// The ledger's errors are relative to the mean square, of which a mean is the larger part; bounds
+// are to the variance.
+TEST(Study, GapsOfEntriesWithAMeanAreAsLimitsHaveThem) {
+  StudySpec spec;
+  spec.distributions = {"lognormal=0.5"};
+  spec.sizes = {256};
+  spec.schemes = {"int4:affine:group=32", "lloyd4"};
+  const auto& d = distribution("lognormal=0.5");
+  for (const auto& row : run(spec)) {
+    const auto limit = scheme_limit(d, parse_scheme_pair(row.scheme).a);
+    ASSERT_TRUE(row.gap.a);
+    EXPECT_NEAR(row.gap.a->db, gap_to_bound(d, row.effective_bits_a, limit.mse).db, 0.3);
   }
 }
 

@@ -279,6 +279,38 @@ TEST(Limits, AreInTheirOrder) {
   }
 }
 
+// Tails so heavy, or entries so rare, that most of the variance is where hardly any entry is.
+TEST(Limits, AreInTheirOrderWhereTailsAreHeavy) {
+  for (const char* const name :
+       {"student=2.01", "student=3", "lognormal=2", "sparse=0.999999", "outliers=1e-9x1e6"}) {
+    const auto& d = distribution(name);
+    double before = kInfinity;
+    for (const int bits : {1, 4, 8}) {
+      const double best = lloyd_max_limit(d, bits).mse;
+      const double uniform = uniform_limit(d, bits).mse;
+      const double integer = integer_limit(d, bits).mse;
+      constexpr double kEqual = 1 + 1e-9;
+      EXPECT_GT(best, bound_limit(d, bits).mse) << name << ", " << bits;
+      EXPECT_LE(best, uniform * kEqual) << name << ", " << bits;
+      if (!d.is_symmetric() || d.atom_probability() > 0) {
+        EXPECT_LE(uniform, integer * kEqual) << name << ", " << bits;
+      }
+      EXPECT_LT(best, before) << name << ", " << bits;
+      EXPECT_LT(uniform, 1) << name << ", " << bits;
+      before = best;
+      if (const auto coded = entropy_coded_limit(d, bits)) {
+        EXPECT_LE(coded->mse, best * kEqual) << name << ", " << bits;
+      }
+    }
+  }
+  // A quarter of a bit from the bound at high rates, from either end of a skewed density.
+  const auto& skewed = distribution("lognormal=2");
+  EXPECT_NEAR(gap_to_bound(skewed, 10, entropy_coded_limit(skewed, 10)->mse).db, 1.533, 0.02);
+  const auto& narrow = distribution("lognormal=0.01");
+  EXPECT_NEAR(gap_to_bound(narrow, 12, entropy_coded_limit(narrow, 12)->mse).db, 1.533, 1e-3);
+  EXPECT_GT(of_scheme("lognormal=3", "mxfp8").mse, 0);
+}
+
 TEST(Limits, PredictProductsWhereEntriesAreIndependentAndHaveNoMean) {
   // At a best scale off is the error: 2d − d².
   const auto row = lloyd_max_limit(distribution("normal"), 3);
@@ -351,6 +383,25 @@ TEST(Limits, OfValuesAreWhatIsMeasured) {
   const std::vector<int> bits = {2, 4};
   const std::vector<std::string> schemes = {"e3m2", "int4:sym:group=32", "mxfp4", "q4_0", "q4_1"};
   expect_measured(d, limits(d, bits, schemes));
+}
+
+// Bytes, as of integer weights: 8 bits tell all of them apart, so no step leaves as many.
+TEST(Limits, OfFewValuesEnd) {
+  std::vector<float> values;
+  for (int x = 0; x < 200; ++x) values.push_back(static_cast<float>(x));
+  const auto& d = add_distribution_of_values("bytes", values);
+  EXPECT_FALSE(entropy_coded_limit(d, 8));
+  ASSERT_TRUE(entropy_coded_limit(d, 7));
+  EXPECT_LE(entropy_coded_limit(d, 7)->mse, lloyd_max_limit(d, 7).mse * (1 + 1e-9));
+  const std::vector<int> bits = {2, 8, 10};
+  for (const auto& row : limits(d, bits, {})) {
+    EXPECT_NE(row.kind, LimitKind::bound);  // atoms have none
+    EXPECT_GE(row.mse, 0) << row.name;
+    // No codebook has more levels than of 8 bits.
+    EXPECT_TRUE(row.kind != LimitKind::lloyd_max || row.bits <= 8);
+  }
+  const auto& far = add_distribution_of_values("far", std::vector<float>{1e6F, 1e6F + 1, 1e6F + 3});
+  EXPECT_THAT(testing::refusal([&] { uniform_limit(far, 2); }), HasSubstr("of their mean"));
 }
 
 TEST(Limits, RefuseWhatTheyHaveNoFormulaFor) {

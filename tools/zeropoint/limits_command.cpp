@@ -81,13 +81,14 @@ std::string to_table(const Distribution& d, const std::vector<CheckedRow>& rows,
   table += fmt::format("{:<18} {:>7} {:>11} {:>8} {:>8} {:>6} {:>8} {:>9}{}\n", "quantizer", "bits",
                        "MSE", "SQNR dB", "gap dB", "bits", "load", "A*B",
                        is_checked ? "    measured       ±      z" : "");
-  bool in_schemes = false;
-  for (const auto& checked : rows) {
-    const auto kind = checked.row.kind;
-    if (kind == LimitKind::bound && &checked != rows.data()) table += "\n";
-    if (kind == LimitKind::scheme && !in_schemes && &checked != rows.data()) table += "\n";
-    in_schemes = kind == LimitKind::scheme;
-    table += to_line(d, checked, is_checked);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    // A group for each number of bits, then the schemes.
+    const auto group = [&](std::size_t at) {
+      const LimitRow& row = rows[at].row;
+      return row.kind == LimitKind::scheme ? std::nullopt : std::optional(row.bits);
+    };
+    if (i > 0 && group(i) != group(i - 1)) table += "\n";
+    table += to_line(d, rows[i], is_checked);
   }
   table +=
       "\nMSE is relative to the variance; gap, how far that is from the bound at as many bits;\n"

@@ -53,9 +53,14 @@ struct DensityFunctions {
   double from;  ///< where the lowest cell begins: 0, of the upper half of an even density; −∞
 };
 
+/// What a step moves: levels, or their logarithms, for levels that are all positive and differ by
+/// orders of magnitude.
+enum class LevelSteps { even, proportional };
+
 /// Its levels, from those given on, which ascend: where Newton's method leads, each step shortened
 /// until levels ascend.
-std::vector<double> lloyd_max_levels(const DensityFunctions& density, std::vector<double> levels);
+std::vector<double> lloyd_max_levels(const DensityFunctions& density, std::vector<double> levels,
+                                     LevelSteps steps = LevelSteps::even);
 
 /// The same for data: a local optimum, where each level is the mean of the numbers nearest to it,
 /// or what 300 rounds from a compander's levels lead to. Where there are no more distinct numbers

@@ -38,6 +38,12 @@ class Distribution {
   virtual double partial_mean(double x) const = 0;
   /// E[X²; X ≤ x], the partial second moment.
   virtual double partial_square(double x) const = 0;
+  /// P(X > x), E[X; X > x] and E[X²; X > x], as exact where little lies above x as the others are
+  /// where little lies below. Unless a family knows better, what is left of the whole, or by
+  /// symmetry.
+  virtual double tail(double x) const;
+  virtual double tail_mean(double x) const;
+  virtual double tail_square(double x) const;
   /// The inverse of cdf; at 0 and 1 the ends of the support.
   virtual double quantile(double p) const = 0;
   /// The x with P(X > x) = p, as exact for a small p as quantile() is.

@@ -29,6 +29,10 @@ struct Gap {
 };
 Gap gap_to_bound(const Distribution& distribution, double bits, double mse);
 
+/// Squared errors of matrices are relative to the entries' mean square, limits to their variance:
+/// the one from the other.
+double relative_to_variance(const Distribution& distribution, double squared_error);
+
 /// 10·log10(1/mse).
 double sqnr_db(double mse);
 
