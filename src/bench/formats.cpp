@@ -161,7 +161,9 @@ void measure(const std::string& text, bool given, const Numbers& numbers,
   row.count = x.rows * x.cols;
   row.bits = 8 * static_cast<double>(tensor->bytes().size()) / static_cast<double>(row.count);
   row.threads = threads;
-  if (!quick && given) row.target = is_block ? kBlock : kScalar;
+  // What is coded together may take its time (docs/limits.md says what for).
+  const bool is_joint = is_block && scheme.format.block->is_joint;
+  if (!quick && given && !is_joint) row.target = is_block ? kBlock : kScalar;
   const double bytes =
       4 * static_cast<double>(row.count) + static_cast<double>(tensor->bytes().size());
   const auto samples =
