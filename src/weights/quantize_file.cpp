@@ -161,6 +161,21 @@ class FileQuantizer {
   std::uint64_t done_ = 0;
 };
 
+// Not even a shard, or what was read under the name that a file has while it is written: emptying
+// that would take the numbers away while they are read.
+void refuse_what_is_read(const TensorFile& file, const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string target = fs::weakly_canonical(path, error).string();
+  for (const auto& read : file.files()) {
+    for (const char* suffix : {"", ".partial", ".data", ".data.partial"}) {
+      if (!fs::equivalent(target + suffix, read, error)) continue;
+      throw InputError(fmt::format("{}: expected another file than those that are read, found {}{}",
+                                   printable(path), printable(path), suffix));
+    }
+  }
+}
+
 }  // namespace
 
 void write_quantized(const WeightFile& file, QuantizePlan& plan, const std::string& path,
@@ -170,11 +185,7 @@ void write_quantized(const WeightFile& file, QuantizePlan& plan, const std::stri
         "{}: expected a scheme for each tensor that fits, found {} that {}",
         printable(file.file().path()), problems, problems == 1 ? "does not" : "do not"));
   }
-  std::error_code error;
-  if (std::filesystem::equivalent(path, file.file().path(), error)) {
-    throw InputError(
-        fmt::format("{}: expected another file than the one that is read", printable(path)));
-  }
+  refuse_what_is_read(file.file(), path);
   FileQuantizer(file, plan, progress).write(path);
 }
 

@@ -176,6 +176,28 @@ TEST_F(QuantizeFile, WhatIsQuantizedNeedsASecondWord) {
                                  once.load(*once.find("embed.weight")).values()));
 }
 
+// A shard, or a file under the name that the new one has until it is whole.
+TEST_F(QuantizeFile, NothingThatIsReadIsWrittenOver) {
+  write_tensors(path("a.safetensors"), {tensors_[0]});
+  write_tensors(path("b.safetensors.partial"), {tensors_[1]});
+  std::ofstream(path("set.json")) << R"({"weight_map": {"embed.weight": "a.safetensors",
+      "conv.weight": "b.safetensors.partial"}})";
+  const std::string before = contents(path("a.safetensors"));
+  const std::string partial = contents(path("b.safetensors.partial"));
+  const WeightFile set = open_weights(path("set.json"));
+  QuantizeOptions options;
+  options.scheme = "int8";
+  QuantizePlan plan = plan_quantization(set, options);
+  for (const char* name : {"a.safetensors", "b.safetensors", "b.safetensors.partial", "set.json"}) {
+    EXPECT_THAT(refusal([&] { write_quantized(set, plan, path(name)); }),
+                HasSubstr("another file than those that are read"));
+  }
+  EXPECT_EQ(contents(path("a.safetensors")), before);
+  EXPECT_EQ(contents(path("b.safetensors.partial")), partial);
+  write_quantized(set, plan, path("c.safetensors"));
+  EXPECT_EQ(open_weights(path("c.safetensors")).weights().size(), 2U);
+}
+
 TEST_F(QuantizeFile, SaysTheErrorThatIsThere) {
   QuantizeOptions options;
   options.scheme = "int4:channel";
