@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,7 +16,6 @@
 
 #include "quantize/transformed.hpp"
 #include "weights/encoding.hpp"
-#include "weights/plan.hpp"
 #include "weights/scheme_on_tensor.hpp"
 #include "weights/squares.hpp"
 
@@ -44,7 +44,7 @@ class FileQuantizer {
       if (planned.scheme) {
         write_codes(planned, encodings_[i], *writer);
       } else {
-        for (const StoredTensor* part : kept_parts(file_, planned)) {
+        for (const StoredTensor* part : kept_[i]) {
           writer->write(file_.file().load(*part).bytes());
         }
       }
@@ -63,10 +63,14 @@ class FileQuantizer {
       schemes[weight.name] = {
           {"scheme", to_string(scheme)}, {"shape", weight.shape}, {"from", weight.type}};
     };
+    std::set<const StoredTensor*> seen;
     for (const auto& planned : plan_.weights) {
       Encoding& encoding = encodings_.emplace_back();
+      auto& kept = kept_.emplace_back();
       if (!planned.scheme) {
-        for (const StoredTensor* part : kept_parts(file_, planned)) {
+        for (const StoredTensor* part : file_.parts(*planned.weight)) {
+          if (!seen.insert(part).second) continue;  // of several, written with the first
+          kept.push_back(part);
           outline.tensors.push_back({part->name, part->shape, part->type});
         }
         if (planned.weight->scheme) remember(*planned.weight, *planned.weight->scheme);
@@ -158,6 +162,7 @@ class FileQuantizer {
   QuantizePlan& plan_;
   const BytesProgress& progress_;
   std::vector<Encoding> encodings_;
+  std::vector<std::vector<const StoredTensor*>> kept_;  // of each weight, what is copied
   std::uint64_t done_ = 0;
 };
 
