@@ -80,9 +80,13 @@ std::vector<StoredPlace> stored_places(Bytes bytes) {
                         static_cast<std::size_t>(extra)),
           size, packed, local);
     StoredPlace place;
-    if (number(bytes, local, 4) == kLocal && size == packed) {
+    place.header = local;
+    place.packed = packed;
+    if (number(bytes, local, 4) == kLocal) {
       place.data =
           local + kFixedLocal + number(bytes, local + 26, 2) + number(bytes, local + 28, 2);
+    }
+    if (number(bytes, local, 4) == kLocal && size == packed) {
       place.size = size;
       place.crc = static_cast<std::uint32_t>(number(bytes, at + 16, 4));
       place.method = static_cast<std::uint32_t>(number(bytes, at + 10, 2));

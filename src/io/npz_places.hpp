@@ -8,7 +8,9 @@ namespace zeropoint {
 /// What an archive's directory and the local header of an entry say of it. libzip does not tell
 /// where an entry's bytes lie.
 struct StoredPlace {
-  std::uint64_t data = 0;  ///< from the file's start
+  std::uint64_t header = 0;  ///< of the entry, from the file's start
+  std::uint64_t data = 0;    ///< behind it; 0: unknown
+  std::uint64_t packed = 0;
   std::uint64_t size = 0;  ///< unpacked
   std::uint32_t crc = 0;
   std::uint32_t method = 0xffffffff;  ///< 0: stored as it is; none: unknown

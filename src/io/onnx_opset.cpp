@@ -493,7 +493,12 @@ void OnnxNames::take(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& 
 
 std::string OnnxNames::fresh(const std::string& wish) {
   std::string name = wish;
-  for (int i = 2; !names_.insert(name).second; ++i) name = fmt::format("{}_{}", wish, i);
+  if (names_.insert(name).second) return name;
+  // A stranger's nodes may all be named alike: each goes on where the one before ended.
+  int& next = next_.try_emplace(wish, 2).first->second;
+  do {
+    name = fmt::format("{}_{}", wish, next++);
+  } while (!names_.insert(name).second);
   return name;
 }
 

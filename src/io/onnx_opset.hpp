@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <onnx/onnx_pb.h>
 #include <set>
 #include <string>
@@ -32,6 +33,7 @@ class OnnxNames {
   void take(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes);
 
   std::set<std::string> names_;
+  std::map<std::string, int> next_;  // what a wish that was taken gets behind it
 };
 
 /// Calls of each graph within a graph, itself first.

@@ -261,6 +261,12 @@ std::size_t OnnxFile::external_file(const std::string& location, const std::stri
   return externals_.size();
 }
 
+std::vector<std::string> OnnxFile::files() const {
+  std::vector<std::string> all = {path()};
+  for (const auto& file : externals_) all.push_back(file->path());
+  return all;
+}
+
 TensorBytes OnnxFile::load(const StoredTensor& tensor) const {
   const auto index = static_cast<std::size_t>(tensor.place);
   const OnnxInitializer& initializer = scan_.initializers[index];

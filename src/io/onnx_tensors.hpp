@@ -38,6 +38,7 @@ class OnnxFile : public TensorFile {
 
   TensorBytes load(const StoredTensor& tensor) const override;
   std::vector<DequantizedTensor> dequantizations() const override;
+  std::vector<std::string> files() const override;
 
   const onnx::ModelProto& skeleton() const { return scan_.skeleton; }
   /// Of them, tensors() are those of a type that is known, by their `place`.

@@ -231,6 +231,11 @@ class SafetensorsSet : public TensorFile {
   TensorBytes load(const StoredTensor& tensor) const override {
     return parts_[tensor.part]->load(tensor);
   }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> all = {path()};
+    for (const auto& part : parts_) all.push_back(part->path());
+    return all;
+  }
 
  private:
   void open_part(const std::string& name, bool links) {

@@ -1,14 +1,13 @@
-#include "weights/plan.hpp"
-
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include <fmt/format.h>
 
 #include "zeropoint/core/error.hpp"
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/core/words.hpp"
+#include "zeropoint/weights/quantize_file.hpp"
 
 #include "weights/encoding.hpp"
 #include "weights/name_pattern.hpp"
@@ -81,27 +80,6 @@ std::size_t not_finite(std::span<const float> x) {
   std::size_t all = 0;
   for (const std::size_t count : counts) all += count;
   return all;
-}
-
-// The stored tensors that a weight is made of.
-std::vector<const StoredTensor*> parts_of(const TensorFile& file, const Weight& weight) {
-  std::vector<const StoredTensor*> parts;
-  if (weight.scheme) {
-    parts.push_back(weight.stored);
-    for (const auto& part : layout_of(*weight.scheme, weight.shape).others) {
-      parts.push_back(file.find(weight.name + part.suffix));
-    }
-    return parts;
-  }
-  const bool is_onnx = weight.is_quantized && weight.stored->type->kind != TensorKind::blocks;
-  if (!is_onnx) return {weight.stored};
-  for (const auto& how : file.dequantizations()) {
-    if (how.name != weight.name) continue;
-    for (const auto& name : {how.codes, how.scale, how.zero_point}) {
-      if (const StoredTensor* part = file.find(name)) parts.push_back(part);
-    }
-  }
-  return parts;
 }
 
 void keep(const WeightFile& file, const std::string& container, PlannedWeight& planned) {
@@ -208,32 +186,25 @@ QuantizePlan plan_quantization(const WeightFile& file, const QuantizeOptions& op
     plan.bytes_after += planned.problem.empty() ? planned.bytes : weight.bytes;
   }
 
-  // Names of parts must not be those of others.
-  std::set<std::string, std::less<>> taken;
+  // Names of parts must not be those of others; but a graph may well use one scale twice.
+  std::map<std::string, const StoredTensor*, std::less<>> taken;
   for (auto& planned : plan.weights) {
     if (!planned.problem.empty()) continue;
-    std::vector<std::string> names;
+    const auto take = [&](const std::string& name, const StoredTensor* kept) {
+      const auto [at, is_new] = taken.emplace(name, kept);
+      if (is_new || (kept != nullptr && at->second == kept)) return;
+      planned.problem = fmt::format("needs the name '{}', which is taken", printable(name));
+    };
     if (planned.scheme) {
-      for (auto& tensor :
+      for (const auto& tensor :
            encoding_of(options.container, *planned.weight, *planned.scheme, options.fake).tensors) {
-        names.push_back(std::move(tensor.name));
+        take(tensor.name, nullptr);
       }
     } else {
-      for (const StoredTensor* part : parts_of(file.file(), *planned.weight)) {
-        names.push_back(part->name);
-      }
-    }
-    for (const auto& name : names) {
-      if (!taken.insert(name).second) {
-        planned.problem = fmt::format("needs the name '{}', which is taken", printable(name));
-      }
+      for (const StoredTensor* part : file.parts(*planned.weight)) take(part->name, part);
     }
   }
   return plan;
-}
-
-std::vector<const StoredTensor*> kept_parts(const WeightFile& file, const PlannedWeight& planned) {
-  return parts_of(file.file(), *planned.weight);
 }
 
 }  // namespace zeropoint

@@ -180,6 +180,10 @@ void look_across(const float* x, Channels& channels) {
 void find_channels(std::span<const float> x, std::span<const std::size_t> shape,
                    WeightProfile& profile) {
   if (shape.empty() || x.empty()) return;
+  // What is kept of a channel takes many times a number's memory. More than any model has are no
+  // channels but a long line of numbers.
+  constexpr std::size_t kMostChannels = std::size_t{1} << 20;
+  if (shape[0] > kMostChannels || (shape.size() > 1 && shape[1] > kMostChannels)) return;
   const std::size_t rows = shape[0], cols = x.size() / rows;
   const std::size_t channels = shape.size() < 2 ? 0 : shape[1];
   const std::size_t inner = channels == 0 ? 0 : cols / channels;
@@ -221,7 +225,9 @@ void draw_histogram(const Counts& counts, WeightProfile& profile) {
   const bool has_sides = profile.min < 0 && profile.max > 0;
   profile.histogram_min = has_sides ? -reach : profile.min;
   profile.histogram_max = has_sides ? reach : profile.max;
-  if (profile.histogram_min == profile.histogram_max) profile.histogram_min = 0;
+  // Of one number, from 0 to it.
+  if (profile.min == profile.max)
+    (profile.max > 0 ? profile.histogram_min : profile.histogram_max) = 0;
   const double low = profile.histogram_min, step = (profile.histogram_max - low) / kBins;
   std::vector<double> bins(kBins, 0);
   for (std::size_t prefix = 0; prefix < kPrefixes; ++prefix) {

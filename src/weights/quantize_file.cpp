@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,7 +16,6 @@
 
 #include "quantize/transformed.hpp"
 #include "weights/encoding.hpp"
-#include "weights/plan.hpp"
 #include "weights/scheme_on_tensor.hpp"
 #include "weights/squares.hpp"
 
@@ -44,7 +44,7 @@ class FileQuantizer {
       if (planned.scheme) {
         write_codes(planned, encodings_[i], *writer);
       } else {
-        for (const StoredTensor* part : kept_parts(file_, planned)) {
+        for (const StoredTensor* part : kept_[i]) {
           writer->write(file_.file().load(*part).bytes());
         }
       }
@@ -63,10 +63,14 @@ class FileQuantizer {
       schemes[weight.name] = {
           {"scheme", to_string(scheme)}, {"shape", weight.shape}, {"from", weight.type}};
     };
+    std::set<const StoredTensor*> seen;
     for (const auto& planned : plan_.weights) {
       Encoding& encoding = encodings_.emplace_back();
+      auto& kept = kept_.emplace_back();
       if (!planned.scheme) {
-        for (const StoredTensor* part : kept_parts(file_, planned)) {
+        for (const StoredTensor* part : file_.parts(*planned.weight)) {
+          if (!seen.insert(part).second) continue;  // of several, written with the first
+          kept.push_back(part);
           outline.tensors.push_back({part->name, part->shape, part->type});
         }
         if (planned.weight->scheme) remember(*planned.weight, *planned.weight->scheme);
@@ -158,8 +162,24 @@ class FileQuantizer {
   QuantizePlan& plan_;
   const BytesProgress& progress_;
   std::vector<Encoding> encodings_;
+  std::vector<std::vector<const StoredTensor*>> kept_;  // of each weight, what is copied
   std::uint64_t done_ = 0;
 };
+
+// Not even a shard, or what was read under the name that a file has while it is written: emptying
+// that would take the numbers away while they are read.
+void refuse_what_is_read(const TensorFile& file, const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string target = fs::weakly_canonical(path, error).string();
+  for (const auto& read : file.files()) {
+    for (const char* suffix : {"", ".partial", ".data", ".data.partial"}) {
+      if (!fs::equivalent(target + suffix, read, error)) continue;
+      throw InputError(fmt::format("{}: expected another file than those that are read, found {}{}",
+                                   printable(path), printable(path), suffix));
+    }
+  }
+}
 
 }  // namespace
 
@@ -170,11 +190,7 @@ void write_quantized(const WeightFile& file, QuantizePlan& plan, const std::stri
         "{}: expected a scheme for each tensor that fits, found {} that {}",
         printable(file.file().path()), problems, problems == 1 ? "does not" : "do not"));
   }
-  std::error_code error;
-  if (std::filesystem::equivalent(path, file.file().path(), error)) {
-    throw InputError(
-        fmt::format("{}: expected another file than the one that is read", printable(path)));
-  }
+  refuse_what_is_read(file.file(), path);
   FileQuantizer(file, plan, progress).write(path);
 }
 

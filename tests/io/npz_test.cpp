@@ -165,6 +165,19 @@ TEST_F(Npz, WhatIsNoArray) {
   EXPECT_THAT(refusal(""), StartsWith("expected an archive with .npy files in it"));
 }
 
+// Bombs are made so: what is there once is unpacked any number of times.
+TEST_F(Npz, EntriesThatOverlap) {
+  for (const bool is_deflated : {false, true}) {
+    std::string bytes = archive({{"a.npy", array("<f4", "(1000,)", std::string(4000, '\1')), true},
+                                 {"b.npy", kFour, is_deflated}});
+    EXPECT_EQ(refusal(bytes), "");
+    const std::size_t row = bytes.rfind("PK\1\2");
+    const std::string first = number(0, 4);
+    bytes.replace(row + 42, first.size(), first);
+    EXPECT_THAT(refusal(bytes), HasSubstr("expected entries that do not overlap, found two at"));
+  }
+}
+
 TEST_F(Npz, WhatADirectorySaysFalsely) {
   const std::string row = std::string("PK\1\2");
   const std::string stored = archive({{"a.npy", kFour}});

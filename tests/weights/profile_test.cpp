@@ -131,6 +131,28 @@ TEST(ProfileDirectly, TheSameAtAnyNumberOfThreads) {
   }
 }
 
+TEST(ProfileDirectly, ANumberThroughoutIsDrawnFromZeroToIt) {
+  for (const float number : {-3.0F, 3.0F}) {
+    const std::vector<float> x(64, number);
+    const WeightProfile profile = profile_of(x, std::vector<std::size_t>{8, 8});
+    EXPECT_EQ(profile.histogram_min, std::min(number, 0.0F));
+    EXPECT_EQ(profile.histogram_max, std::max(number, 0.0F));
+    ASSERT_EQ(profile.histogram.size(), 128U);
+    EXPECT_EQ(number < 0 ? profile.histogram.front() : profile.histogram.back(), 64U);
+  }
+}
+
+// What is kept of each would take many times the tensor's own memory.
+TEST(ProfileDirectly, ALongLineOfNumbersHasNoChannels) {
+  const std::vector<float> x(std::size_t{3} << 20, 1.0F);
+  for (const std::vector<std::size_t>& shape :
+       {std::vector{x.size()}, std::vector{std::size_t{1}, x.size()}}) {
+    const WeightProfile profile = profile_of(x, shape);
+    EXPECT_EQ(profile.inputs.channels, 0U);
+    EXPECT_EQ(profile.outputs.channels, 0U);
+  }
+}
+
 TEST(ProfileDirectly, TensorsOfNothingAndOfOneNumber) {
   const WeightProfile none = profile_of({}, std::vector<std::size_t>{0, 4});
   EXPECT_EQ(none.count, 0U);

@@ -1,5 +1,6 @@
 #include "zeropoint/weights/quantize_file.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -9,6 +10,7 @@
 #include "zeropoint/core/parallel.hpp"
 #include "zeropoint/quantize/quantize.hpp"
 
+#include "support/quantized_files.hpp"
 #include "support/refusal.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tensor_files.hpp"
@@ -174,6 +176,75 @@ TEST_F(QuantizeFile, WhatIsQuantizedNeedsASecondWord) {
   EXPECT_EQ(mixed.find("embed.weight")->type, "int8:channel");
   EXPECT_TRUE(std::ranges::equal(mixed.load(*mixed.find("embed.weight")).values(),
                                  once.load(*once.find("embed.weight")).values()));
+}
+
+// A shard, or a file under the name that the new one has until it is whole.
+TEST_F(QuantizeFile, NothingThatIsReadIsWrittenOver) {
+  write_tensors(path("a.safetensors"), {tensors_[0]});
+  write_tensors(path("b.safetensors.partial"), {tensors_[1]});
+  std::ofstream(path("set.json")) << R"({"weight_map": {"embed.weight": "a.safetensors",
+      "conv.weight": "b.safetensors.partial"}})";
+  const std::string before = contents(path("a.safetensors"));
+  const std::string partial = contents(path("b.safetensors.partial"));
+  const WeightFile set = open_weights(path("set.json"));
+  QuantizeOptions options;
+  options.scheme = "int8";
+  QuantizePlan plan = plan_quantization(set, options);
+  for (const char* name : {"a.safetensors", "b.safetensors", "b.safetensors.partial", "set.json"}) {
+    EXPECT_THAT(refusal([&] { write_quantized(set, plan, path(name)); }),
+                HasSubstr("another file than those that are read"));
+  }
+  EXPECT_EQ(contents(path("a.safetensors")), before);
+  EXPECT_EQ(contents(path("b.safetensors.partial")), partial);
+  write_quantized(set, plan, path("c.safetensors"));
+  EXPECT_EQ(open_weights(path("c.safetensors")).weights().size(), 2U);
+}
+
+// A graph may use one scale for several tensors.
+TEST_F(QuantizeFile, PartsThatAreSharedAreKeptOnce) {
+  const DequantizedTensor a{"a", "a_codes", "scale", "zero"}, b{"b", "b_codes", "scale", "zero"};
+  const std::vector<std::uint8_t> codes = {1, 2, 3, 4};
+  write_raw(path("in.onnx"),
+            {{"a_codes", "I8", {2, 2}, codes},
+             {"b_codes", "I8", {2, 2}, codes},
+             {"scale", "F32", {}, bytes_of_values(std::vector<float>{0.5F})},
+             {"zero", "I8", {}, {1}},
+             {"c", "F32", {1, 2}, bytes_of_values(std::vector<float>{1, 2})}},
+            {}, "onnx", {a, b});
+  const WeightFile file = open_weights(path("in.onnx"));
+  QuantizeOptions options;
+  options.scheme = "int8";
+  options.overrides = {{"^[ab]$", "keep"}};
+  options.container = "onnx";
+  QuantizePlan plan = plan_quantization(file, options);
+  ASSERT_EQ(plan.problems(), 0U);
+  write_quantized(file, plan, path("out.onnx"));
+  const WeightFile out = open_weights(path("out.onnx"));
+  for (const char* name : {"a", "b"}) {
+    EXPECT_TRUE(std::ranges::equal(out.load(*out.find(name)).values(),
+                                   std::vector<float>{0, 0.5F, 1, 1.5F}));
+  }
+}
+
+// Neither time nor memory may grow with the square of what a stranger's graph has.
+TEST_F(QuantizeFile, AGraphOfManyNodesIsPlannedInNoTime) {
+  constexpr int kNodes = 20000;
+  std::vector<RawTensor> tensors;
+  std::vector<DequantizedTensor> nodes;
+  for (int i = 0; i < kNodes; ++i) {
+    const std::string name = std::to_string(i);
+    tensors.push_back({"c" + name, "I8", {1}, {1}});
+    tensors.push_back({"s" + name, "F32", {}, bytes_of_values(std::vector<float>{1})});
+    nodes.push_back({name, "c" + name, "s" + name, {}});
+  }
+  write_raw(path("in.onnx"), tensors, {}, "onnx", nodes);
+  const WeightFile file = open_weights(path("in.onnx"));
+  QuantizeOptions options;
+  options.scheme = "keep";
+  options.container = "onnx";
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(plan_quantization(file, options).problems(), 0U);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
 TEST_F(QuantizeFile, SaysTheErrorThatIsThere) {

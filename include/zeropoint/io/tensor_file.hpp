@@ -81,6 +81,8 @@ class TensorFile {
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
   /// What the file says about itself, as text.
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
+  /// All that it is read from: an index and its shards, a model and its external data.
+  virtual std::vector<std::string> files() const { return {path_}; }
   /// Of all its files.
   std::uint64_t file_bytes() const { return file_bytes_; }
   /// Null if there is none of that name.
