@@ -91,7 +91,7 @@ struct FewLimits {
   const Limits& limits;
 };
 
-#if ZEROPOINT_AVX512 || HWY_TARGET == HWY_AVX2
+#if ZEROPOINT_AVX512
 // By halving what is left of them, a bit of the code at a time.
 template <int kBits, int kBit = 0>
 HWY_INLINE I SearchTree(const float* HWY_RESTRICT tree, F x, I code) {
@@ -261,11 +261,6 @@ std::size_t EncodeOthers(const float* x, std::size_t count, const Limits& limits
 #if ZEROPOINT_AVX512
   return EncodeTree(x, count, limits, how, codes);
 #else
-#if HWY_TARGET == HWY_AVX2
-  if (limits.bits <= 4) return EncodeBy<LimitTree<4>>(x, count, limits, how, codes);
-  if (limits.bits == 5) return EncodeBy<LimitTree<5>>(x, count, limits, how, codes);
-  if (limits.bits == 6) return EncodeBy<LimitTree<6>>(x, count, limits, how, codes);
-#endif
   if (limits.count <= kFewLimits) return EncodeBy<FewLimits>(x, count, limits, how, codes);
   if (limits.in_a_bucket <= 1) return EncodeByBuckets<1>(x, count, limits, how, codes);
   if (limits.in_a_bucket <= 4) return EncodeByBuckets<4>(x, count, limits, how, codes);
@@ -273,21 +268,42 @@ std::size_t EncodeOthers(const float* x, std::size_t count, const Limits& limits
 #endif
 }
 
-CodebookCounts EncodeAll(const float* x, std::size_t count, const Limits& limits,
-                         const CodebookScaling& how, std::uint8_t* codes) {
-  CodebookCounts counts;
-#if ZEROPOINT_AVX512
+#if ZEROPOINT_WORDS
+// Any number of them: what is left of whole groups is filled up with zeros.
+CodebookCounts EncodeByWords(WordsKernel kernel, const float* HWY_RESTRICT x, std::size_t count,
+                             const Limits& limits, const CodebookScaling& how,
+                             std::uint8_t* HWY_RESTRICT codes) {
   const std::size_t rest = count % kWordsAtOnce;
+  const std::size_t whole = count - rest;
   CodebookScaling of_whole = how;
   of_whole.ahead += rest;
-  if (EncodeWholeByWords(x, count - rest, limits, of_whole, codes, counts)) {
-    x += count - rest;
-    codes += count - rest;
-    count = rest;
+  CodebookCounts counts = kernel(x, whole, limits, of_whole, codes);
+  if (rest == 0) return counts;
+  float numbers[kWordsAtOnce] = {};
+  std::uint8_t result[kWordsAtOnce];
+  std::copy_n(x + whole, rest, numbers);
+  CodebookScaling of_rest = how;
+  of_rest.ahead = 0;
+  const CodebookCounts last = kernel(numbers, kWordsAtOnce, limits, of_rest, result);
+  std::copy_n(result, rest, codes + whole);
+  const float zero = 0 / how.scale;
+  const bool zero_is_outside = how.counts && (zero < how.lo || zero > how.hi);
+  counts.outside += last.outside - (zero_is_outside ? kWordsAtOnce - rest : 0);
+  counts.finite &= last.finite;
+  return counts;
+}
+#endif
+
+CodebookCounts EncodeAll(const float* x, std::size_t count, const Limits& limits,
+                         const CodebookScaling& how, std::uint8_t* codes) {
+#if ZEROPOINT_WORDS
+  if (const WordsKernel kernel = KernelByWords(limits); kernel != nullptr) {
+    return EncodeByWords(kernel, x, count, limits, how, codes);
   }
 #endif
+  CodebookCounts counts;
   if (how.checks && !AreFinite(x, count)) counts.finite = false;
-  counts.outside += EncodeOthers(x, count, limits, how, codes);
+  counts.outside = EncodeOthers(x, count, limits, how, codes);
   return counts;
 }
 
@@ -350,6 +366,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace zeropoint {
 
+HWY_EXPORT(StepsOfSearch);
 HWY_EXPORT(EncodeAll);
 HWY_EXPORT(DecodeAll);
 
@@ -394,8 +411,8 @@ CodebookEncoder::CodebookEncoder(const std::vector<float>& levels, float scale)
     lo_ = levels.front();
     hi_ = levels.back();
   }
-  fill_limits(levels, scale, *limits_);
   choose_vector_target();
+  fill_limits(levels, scale, HWY_DYNAMIC_DISPATCH(StepsOfSearch)(), *limits_);
   kernel_ = HWY_DYNAMIC_DISPATCH(EncodeAll);
 }
 

@@ -1,4 +1,4 @@
-// Tables in which a number's code is found: limits between levels, as trees, words and buckets.
+// Tables in which a number's code is found: limits between levels, as words, trees and buckets.
 #include "formats/codebook_limits.hpp"
 
 #include <algorithm>
@@ -88,56 +88,6 @@ int most_together(const std::uint16_t* keys, std::size_t count, int lower) {
   return most;
 }
 
-// Parts words by their upper bits, where that takes fewer steps than a tree.
-void fill_parts(const Limits& limits, WordKeys& words) {
-  constexpr int kLookup[] = {1, 1, 3, 7};        // steps, among so many parts
-  constexpr int kTree[] = {20, 24, 28, 36, 48};  // of 4 to 8 bits
-  int least = kTree[limits.bits - 4];
-  for (int bits = 5; bits <= WordKeys::kMostPartBits; ++bits) {
-    const int together = most_together(words.keys, limits.count, 16 - bits);
-    const int steps = (together + 1) * kLookup[bits - 5] + 4 * together;
-    if (together > WordKeys::kMostInAPart || steps >= least) continue;
-    least = steps;
-    words.part_bits = bits;
-    words.in_a_part = together;
-  }
-  if (words.part_bits == 0) return;
-  for (auto& own : words.own) {
-    std::ranges::fill(own, static_cast<std::uint16_t>(WordKeys::kMost + 1));
-  }
-  std::size_t next = 0;
-  for (std::size_t part = 0; part >> words.part_bits == 0; ++part) {
-    words.below[part] = static_cast<std::uint16_t>(next);
-    for (int k = 0;
-         next < limits.count && std::size_t{words.keys[next]} >> (16 - words.part_bits) == part;
-         ++k) {
-      words.own[k][part] = words.keys[next++];
-    }
-  }
-}
-
-// Of limits that are all there, as `bits` are.
-void fill_words(const Limits& limits, float reach, WordKeys& words) {
-  std::ranges::fill(words.keys, static_cast<std::uint16_t>(WordKeys::kMost + 1));
-  words.line = straight_line(limits, reach, WordKeys::kMost);
-  if (!place_limits(limits, words.line, WordKeys::kMost, words.keys)) return;
-  const int first = std::min(limits.bits, 5);
-  for (int bit = 0; bit < first; ++bit) {
-    const int half = 1 << (first - 1 - bit);
-    for (int value = 0; value + half < 1 << first; ++value) {
-      words.first[bit][value] = words.keys[((value + half) << (limits.bits - first)) - 1];
-    }
-  }
-  for (std::size_t node = 32; node >> limits.bits == 0; ++node) {
-    const int bit = static_cast<int>(std::bit_width(node)) - 1;
-    const std::size_t value = node - (std::size_t{1} << bit);
-    const std::size_t half = std::size_t{1} << (limits.bits - bit - 1);
-    words.rest[node] = words.keys[2 * half * value + half - 1];
-  }
-  words.usable = true;
-  fill_parts(limits, words);
-}
-
 // How many of 64 numbers have a limit's word, if each code has as many numbers.
 float unsure_of_64(const std::uint16_t* keys, std::size_t count) {
   float sum = 1;
@@ -145,42 +95,86 @@ float unsure_of_64(const std::uint16_t* keys, std::size_t count) {
   return 64 * sum / static_cast<float>(count + 1);
 }
 
-// Of the widths of an upper byte, and of lines, what takes the fewest steps.
-void fill_bytes(const Limits& limits, float reach, ByteKeys& bytes) {
+// Calls attempt(line) for lines that are worth it.
+template <class Attempt>
+void try_lines(const Limits& limits, float reach, int most, bool bends, const Attempt& attempt) {
+  attempt(straight_line(limits, reach, most));
+  for (std::size_t part = 1; bends && part <= 6; ++part) {
+    const std::size_t beyond = limits.count * part / 16;
+    if (beyond > 0) attempt(bent_line(limits, beyond, most));
+  }
+}
+
+// Of the widths of an upper byte, and of lines, what takes the fewest steps: how many.
+float fill_bytes(const Limits& limits, float reach, const SearchSteps& steps, ByteKeys& bytes) {
   std::uint16_t best[kMostLevels], keys[kMostLevels];
   float least = std::numeric_limits<float>::max();
-  const auto attempt = [&](int bits, int most, const WordLine& line) {
-    if (!place_limits(limits, line, most, keys)) return;
-    const int together = most_together(keys, limits.count, 8);
-    if (together > ByteKeys::kMostInAPart) return;
-    constexpr float kLookup[] = {1, 1, 3}, kBend = 6, kAgain = 12;
-    const auto compared = static_cast<float>(together);
-    const float steps = (compared + 1) * kLookup[bits - 6] + 3 * compared +
-                        kAgain * unsure_of_64(keys, limits.count) + (line.is_bent ? kBend : 0);
-    if (steps >= least) return;
-    least = steps;
-    bytes.part_bits = bits;
-    bytes.in_a_part = together;
-    bytes.line = line;
-    bytes.most = most;
-    std::copy_n(keys, limits.count, best);
-  };
-  for (int bits = 6; bits <= 8; ++bits) {
+  for (int bits = ByteKeys::kLeastPartBits; bits <= ByteKeys::kMostPartBits; ++bits) {
+    const SearchSteps::Width& width = steps.widths[bits - ByteKeys::kLeastPartBits];
+    if (width.most_in_a_part == 0) continue;
     const int most = (1 << (8 + bits)) - 2;
-    attempt(bits, most, straight_line(limits, reach, most));
-    if (bits < 8) continue;
-    for (std::size_t part = 1; part <= 6; ++part) {
-      const std::size_t beyond = limits.count * part / 16;
-      if (beyond > 0) attempt(bits, most, bent_line(limits, beyond, most));
-    }
+    try_lines(limits, reach, most, bits == 8, [&](const WordLine& line) {
+      if (!place_limits(limits, line, most, keys)) return;
+      const int together = most_together(keys, limits.count, 8);
+      if (together > width.most_in_a_part) return;
+      const auto compared = static_cast<float>(together);
+      const float taken = (compared + 1) * width.lookup + steps.compare * compared +
+                          steps.again * unsure_of_64(keys, limits.count) +
+                          (line.is_bent ? steps.bend : 0);
+      if (taken >= least) return;
+      least = taken;
+      bytes.part_bits = bits;
+      bytes.in_a_part = together;
+      bytes.line = line;
+      bytes.most = most;
+      std::copy_n(keys, limits.count, best);
+    });
   }
-  if (bytes.part_bits == 0) return;
+  if (bytes.part_bits == 0) return least;
   for (auto& own : bytes.own) std::ranges::fill(own, std::uint8_t{255});
   std::size_t next = 0;
   for (std::size_t part = 0; part < std::size(bytes.below); ++part) {
     bytes.below[part] = static_cast<std::uint8_t>(next);
     for (int k = 0; next < limits.count && std::size_t{best[next]} >> 8 == part; ++k) {
       bytes.own[k][part] = static_cast<std::uint8_t>(best[next++] & 255);
+    }
+    bytes.words[0][part] =
+        static_cast<std::uint16_t>(~(256 * bytes.below[part] + 255 - bytes.own[0][part]));
+    for (int k = 1; k < ByteKeys::kMostInAPart; ++k) bytes.words[k][part] = bytes.own[k][part];
+  }
+  return least;
+}
+
+// Alike, if that takes fewer than `least`.
+void fill_table(const Limits& limits, float reach, const SearchSteps& steps, float least,
+                TableKeys& table) {
+  if (steps.table == 0) return;
+  std::uint16_t best[kMostLevels], keys[kMostLevels];
+  for (int bits = TableKeys::kLeastPartBits; bits <= TableKeys::kMostPartBits; ++bits) {
+    try_lines(limits, reach, TableKeys::kMost, true, [&](const WordLine& line) {
+      if (!place_limits(limits, line, TableKeys::kMost, keys)) return;
+      if (most_together(keys, limits.count, 16 - bits) > 1) return;
+      // A larger one leaves less of the first cache.
+      const auto larger = static_cast<float>(bits - TableKeys::kLeastPartBits);
+      const float taken = steps.table + larger + steps.again * unsure_of_64(keys, limits.count) +
+                          (line.is_bent ? steps.bend : 0);
+      if (taken >= least) return;
+      least = taken;
+      table.part_bits = bits;
+      table.line = line;
+      std::copy_n(keys, limits.count, best);
+    });
+  }
+  if (table.part_bits == 0) return;
+  const int lower = 16 - table.part_bits;
+  const unsigned all = (1U << lower) - 1;
+  table.entries[0] = 0;
+  std::size_t next = 0;
+  for (std::size_t part = 0; part >> table.part_bits == 0; ++part) {
+    std::uint64_t& entry = table.entries[1 + part];
+    entry = std::uint64_t{next} << (lower + 1);
+    if (next < limits.count && std::size_t{best[next]} >> lower == part) {
+      entry += 2 * (all - (best[next++] & all)) + 1;
     }
   }
 }
@@ -193,6 +187,37 @@ std::int64_t rank_of(float x) {
 float of_rank(std::int64_t rank) {
   const auto bits = static_cast<std::uint32_t>(std::abs(rank));
   return std::bit_cast<float>(rank < 0 ? bits | 0x80000000U : bits);
+}
+
+// By ways of search that any limits allow.
+void fill_tree(Limits& limits) {
+  limits.bits = std::max(4, static_cast<int>(std::bit_width(limits.count)));
+  for (std::size_t node = 1; node >> limits.bits == 0; ++node) {
+    const int bit = static_cast<int>(std::bit_width(node)) - 1;
+    const std::size_t value = node - (std::size_t{1} << bit);
+    const std::size_t half = std::size_t{1} << (limits.bits - bit - 1);
+    limits.tree[node] = limits.limits[2 * half * value + half - 1];
+  }
+}
+void fill_buckets(Limits& limits) {
+  limits.in_a_bucket = static_cast<int>(limits.count);
+  if (!std::isfinite(limits.limits[0])) return;  // finite numbers are all above it
+  limits.in_a_bucket = 0;
+  limits.origin = limits.limits[0];
+  const double all = double{limits.limits[limits.count - 1]} - limits.origin;
+  limits.factor = static_cast<float>((kBuckets - 1) / std::max(all, 1e-30));
+  // As the loop places numbers: in order, so that limits in other buckets need no comparison.
+  std::array<std::uint8_t, kBuckets> inside{};
+  for (std::size_t k = 0; k < limits.count; ++k) {
+    const float place = (limits.limits[k] - limits.origin) * limits.factor;
+    ++inside[static_cast<std::size_t>(std::clamp<float>(place, 0, kBuckets - 1))];
+  }
+  std::uint32_t below = 0;
+  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
+    limits.buckets[bucket] = {limits.limits[below], below};
+    below += inside[bucket];
+    limits.in_a_bucket = std::max<int>(limits.in_a_bucket, inside[bucket]);
+  }
 }
 
 }  // namespace
@@ -222,43 +247,22 @@ float largest_within(float limit, float scale) {
   return of_rank(within);
 }
 
-void fill_limits(const std::vector<float>& levels, float scale, Limits& limits) {
+void fill_limits(const std::vector<float>& levels, float scale, const SearchSteps& steps,
+                 Limits& limits) {
   limits.count = levels.size() - 1;
   std::ranges::fill(limits.limits, kInfinity);  // nothing is above it
   for (std::size_t k = 0; k < limits.count; ++k) {
     limits.limits[k] = largest_within(limit_between(levels[k], levels[k + 1]), scale);
   }
-  limits.bits = std::max(4, static_cast<int>(std::bit_width(limits.count)));
-  for (std::size_t node = 1; node >> limits.bits == 0; ++node) {
-    const int bit = static_cast<int>(std::bit_width(node)) - 1;
-    const std::size_t value = node - (std::size_t{1} << bit);
-    const std::size_t half = std::size_t{1} << (limits.bits - bit - 1);
-    limits.tree[node] = limits.limits[2 * half * value + half - 1];
+  if (limits.count > 0) {
+    const float reach = limits.count == 1 ? levels.back() * scale - levels.front() * scale
+                                          : limits.limits[limits.count - 1] - limits.limits[0];
+    const float least = fill_bytes(limits, reach, steps, limits.bytes);
+    fill_table(limits, reach, steps, least, limits.table);
+    if (limits.bytes.part_bits != 0 || limits.table.part_bits != 0) return;
   }
-  if (limits.count == 0) return;
-  const float reach = limits.count == 1 ? levels.back() * scale - levels.front() * scale
-                                        : limits.limits[limits.count - 1] - limits.limits[0];
-  fill_words(limits, reach, limits.words);
-  fill_bytes(limits, reach, limits.bytes);
-  if (limits.count <= kFewLimits) return;
-  limits.in_a_bucket = static_cast<int>(limits.count);
-  if (!std::isfinite(limits.limits[0])) return;  // finite numbers are all above it
-  limits.in_a_bucket = 0;
-  limits.origin = limits.limits[0];
-  const double all = double{limits.limits[limits.count - 1]} - limits.origin;
-  limits.factor = static_cast<float>((kBuckets - 1) / std::max(all, 1e-30));
-  // As the loop places numbers: in order, so that limits in other buckets need no comparison.
-  std::array<std::uint8_t, kBuckets> inside{};
-  for (std::size_t k = 0; k < limits.count; ++k) {
-    const float place = (limits.limits[k] - limits.origin) * limits.factor;
-    ++inside[static_cast<std::size_t>(std::clamp<float>(place, 0, kBuckets - 1))];
-  }
-  std::uint32_t below = 0;
-  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
-    limits.buckets[bucket] = {limits.limits[below], below};
-    below += inside[bucket];
-    limits.in_a_bucket = std::max<int>(limits.in_a_bucket, inside[bucket]);
-  }
+  fill_tree(limits);
+  if (limits.count > kFewLimits) fill_buckets(limits);
 }
 
 }  // namespace zeropoint

@@ -22,31 +22,12 @@ struct WordLine {
   float tail_factor = 0, upper = 0, lower = 0;
 };
 
-/// Numbers as words of 16 bits, so that twice as many are searched at once: the limits' words tell
-/// the code, but where a number's is a limit's.
-struct WordKeys {
-  bool usable = false;                          ///< limits are far enough apart
-  WordLine line;                                ///< not bent
-  static constexpr int kMost = 65534;           ///< of numbers; one more stands behind the limits
-  alignas(64) std::uint16_t keys[kMostLevels];  ///< of limits
-  /// The first bits of a code, up to five: its next one is whether a number's word is above
-  /// first[bit][value], where the value's lower bits are still 0.
-  alignas(64) std::uint16_t first[5][32];
-  /// The others as in a tree: after s bits with the value v, rest[2^s + v].
-  alignas(64) std::uint16_t rest[kMostLevels];
-  /// Where so many upper bits of words part the limits, each part holds few: `own`, ascending,
-  /// after `below` others. 0 where there would be too many.
-  int part_bits = 0;
-  int in_a_part = 0;  ///< at most
-  static constexpr int kMostPartBits = 8, kMostInAPart = 3;
-  alignas(64) std::uint16_t below[1 << kMostPartBits];
-  alignas(64) std::uint16_t own[kMostInAPart][1 << kMostPartBits];
-};
-
-/// Alike, words of 14 to 16 bits as two bytes, so that 64 are searched at once: the upper byte
-/// tells how many limits lie below its part, the lower one is compared with those in it.
+/// Numbers as words of 12 to 16 bits: the upper byte tells how many limits lie below its part of
+/// the numbers, the lower one is compared with those in it. Only where a number's word is a
+/// limit's, the code is left open.
 struct ByteKeys {
-  int part_bits = 0;  ///< of the upper byte: 6 to 8; 0 where too many limits are in a part
+  int part_bits = 0;  ///< of the upper byte; 0 where too many limits are in a part
+  static constexpr int kLeastPartBits = 4, kMostPartBits = 8;
   int in_a_part = 0;  ///< at most
   WordLine line;      ///< bent if there are 256 parts only
   int most = 0;       ///< word of numbers
@@ -54,6 +35,36 @@ struct ByteKeys {
   alignas(64) std::uint8_t below[256];
   /// Lower bytes, ascending; 255 behind them.
   alignas(64) std::uint8_t own[kMostInAPart][256];
+  /// The same for words. The first is the complement of 256·below + 255 − own: less the lower byte,
+  /// its bytes are the complement of the code and one that is 0 where the code is left open.
+  alignas(64) std::uint16_t words[kMostInAPart][256];
+};
+
+/// A table to be read in memory: words of 16 bits, whose upper 10 or 11 tell the part, with one
+/// limit or none. Its entry and twice the other bits add up to the code, and above what is left
+/// nothing: those bits are all set where the code is left open.
+struct TableKeys {
+  int part_bits = 0;  ///< 0 where some part would have more limits
+  WordLine line;
+  static constexpr int kMost = 65534;  ///< of numbers
+  static constexpr int kLeastPartBits = 10, kMostPartBits = 11;
+  /// 16 bits behind others of 0: read some bytes before, an entry lies as many bytes higher.
+  alignas(64) std::uint64_t entries[1 + (1 << kMostPartBits)];
+};
+
+/// What an instruction set takes, for a vector of codes, in a unit of its own.
+struct SearchSteps {
+  /// To look up by a byte's part, and how many limits may be in a part.
+  struct Width {
+    float lookup = 0;
+    int most_in_a_part = 0;  ///< 0 where that is not done
+  };
+  /// Among 16, 32, 64, 128 and 256 parts.
+  Width widths[ByteKeys::kMostPartBits - ByteKeys::kLeastPartBits + 1];
+  float compare = 0;  ///< with another of the limits in the part
+  float bend = 0;     ///< of the line
+  float again = 0;    ///< one number's code that was left open
+  float table = 0;    ///< that is in memory, in place of all look-ups; 0 where that is not done
 };
 
 /// What numbers are divided by before, and where they then are counted as clipped.
@@ -82,8 +93,9 @@ struct Limits {
   /// above tree[2^s + v]. Of the 4 bits at least that the codes have.
   int bits = 0;
   float tree[kMostLevels];
-  WordKeys words;
+  /// One of them, if limits are far enough apart.
   ByteKeys bytes;
+  TableKeys table;
   Bucket buckets[kBuckets];
 };
 
@@ -92,6 +104,7 @@ float largest_within(float limit, float scale);
 
 /// Of 1 to kMostLevels levels, ascending, for numbers that are divided by a normal `scale`: what is
 /// above a limit is what is above the limit between two levels after that.
-void fill_limits(const std::vector<float>& levels, float scale, Limits& limits);
+void fill_limits(const std::vector<float>& levels, float scale, const SearchSteps& steps,
+                 Limits& limits);
 
 }  // namespace zeropoint

@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -255,9 +256,47 @@ TEST(Codebook, EncodesToTheNearestLevelOnEveryTarget) {
   }
 }
 
+// Levels as uneven as chance has it, so that each way to search for them is taken.
+TEST(CodebookEncoder, FindsTheNearestOfAnyLevelsOnEveryTarget) {
+  std::mt19937_64 random(5);
+  for (const std::size_t size : {2, 3, 5, 8, 13, 16, 24, 32, 50, 64, 100, 128, 200, 256}) {
+    for (const double uneven : {0.0, 0.5, 0.9, 1.0, 3.0}) {
+      SCOPED_TRACE(fmt::format("{} levels, {}", size, uneven));
+      std::set<float> of_chance;
+      for (std::size_t k = 0; of_chance.size() < size; ++k) {
+        // From evenly spaced to independent ones, or denser in the middle.
+        const double even = 2 * static_cast<double>(k % size) / static_cast<double>(size) - 1;
+        const double any = testing::between(random, -1, 1);
+        const double level = uneven > 1 ? std::copysign(std::pow(std::abs(any), uneven), any)
+                                        : (1 - uneven) * even + uneven * any;
+        of_chance.insert(static_cast<float>(3 * level + 0.1));
+      }
+      const std::vector<float> levels(of_chance.begin(), of_chance.end());
+      std::vector<float> x;
+      for (std::size_t k = 0; k + 1 < levels.size(); ++k) {
+        float near = levels[k] + (levels[k + 1] - levels[k]) / 2;
+        for (int step = 0; step < 3; ++step) near = std::nextafter(near, -kInfinity);
+        for (int step = 0; step < 6; ++step) {
+          x.push_back(near);
+          near = std::nextafter(near, kInfinity);
+        }
+      }
+      while (x.size() < 2501) x.push_back(static_cast<float>(testing::between(random, -4, 4)));
+      std::ranges::shuffle(x, random);
+      std::vector<std::uint8_t> expected;
+      for (const float number : x) expected.push_back(nearest(levels, number));
+      testing::on_every_target([&] {
+        std::vector<std::uint8_t> codes(x.size());
+        CodebookEncoder(levels, 1)(x.data(), x.size(), {}, codes.data());
+        EXPECT_EQ(codes, expected);
+      });
+    }
+  }
+}
+
 // By scales that the limits take in, by those that are divided by, and by both.
 TEST(CodebookEncoder, DividesByItsScaleOnEveryTarget) {
-  std::vector<std::vector<float>> books = {{2}, {-1, 3}, {-kMax, -1, 0, 1, kMax}};
+  std::vector<std::vector<float>> books = {{2}, {-1, 3}, {1, 2, 5}, {-kMax, -1, 0, 1, kMax}};
   for (const char* name : {"normal", "laplace"}) {
     for (const int bits : {1, 4, 7, 8}) books.push_back(lloyd_max(density(name), bits).levels);
   }
