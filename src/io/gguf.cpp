@@ -325,6 +325,7 @@ const Container kGguf = {"gguf",
                          [](const std::string& path) -> std::unique_ptr<TensorFile> {
                            return std::make_unique<GgufFile>(path);
                          },
-                         create_gguf};
+                         create_gguf,
+                         wrong_gguf_tensor};
 
 }  // namespace zeropoint

@@ -75,6 +75,7 @@ class GgufFile : public TensorFile {
   std::size_t data_ = 0;
 };
 
+std::string wrong_gguf_tensor(const TensorFilePlan::Tensor& tensor);
 std::unique_ptr<TensorWriter> create_gguf(const std::string& path, const TensorFilePlan& plan);
 
 }  // namespace zeropoint

@@ -105,35 +105,10 @@ struct Layout {
 
 // Bytes of a tensor that the format can hold; refused by name otherwise.
 std::uint64_t size_of(const TensorFilePlan::Tensor& tensor) {
-  const auto refuse = [&tensor](std::string_view expected, std::string_view found) {
-    throw InputError(
-        fmt::format("'{}': expected {}, found {}", printable(tensor.name), expected, found));
-  };
-  if (tensor.name.empty() || tensor.name.size() > kLongestName) {
-    refuse(fmt::format("a name of 1 to {} bytes, as GGUF has it", kLongestName),
-           byte_count(tensor.name.size()));
+  if (const std::string wrong = wrong_gguf_tensor(tensor); !wrong.empty()) {
+    throw InputError(fmt::format("'{}': {}", printable(tensor.name), wrong));
   }
-  const TensorType& type = *tensor.type;
-  if (!number_of(type)) refuse("a type that GGUF has", type.name);
-  if (tensor.shape.size() > kMostAxes) {
-    refuse(fmt::format("at most {} axes, as GGUF has it", kMostAxes),
-           fmt::format("{}", tensor.shape.size()));
-  }
-  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
-  std::uint64_t count = 1;
-  for (const std::size_t size : tensor.shape) {
-    if (size == 0 || size > kMost / count) {
-      refuse("sizes from 1 on that GGUF can hold",
-             fmt::format("[{}]", fmt::join(tensor.shape, ", ")));
-    }
-    count *= size;
-  }
-  const std::size_t row = tensor.shape.empty() ? 1 : tensor.shape.back();
-  if (row % type.block != 0) {
-    refuse(fmt::format("a multiple of {} values ({}) along the last axis", type.block, type.name),
-           fmt::format("{}", row));
-  }
-  return type.stored_bytes(count);
+  return tensor.type->stored_bytes(value_count(tensor.shape));
 }
 
 Layout layout_of(const TensorFilePlan& plan) {
@@ -229,6 +204,38 @@ class GgufWriter : public TensorWriter {
 };
 
 }  // namespace
+
+std::string wrong_gguf_tensor(const TensorFilePlan::Tensor& tensor) {
+  const auto wrong = [](std::string_view expected, std::string_view found) {
+    return fmt::format("expected {}, found {}", expected, found);
+  };
+  if (tensor.name.empty() || tensor.name.size() > kLongestName) {
+    return wrong(fmt::format("a name of 1 to {} bytes, as GGUF has it", kLongestName),
+                 byte_count(tensor.name.size()));
+  }
+  const TensorType& type = *tensor.type;
+  if (!number_of(type)) return wrong("a type that GGUF has", type.name);
+  if (tensor.shape.size() > kMostAxes) {
+    return wrong(fmt::format("at most {} axes, as GGUF has it", kMostAxes),
+                 fmt::format("{}", tensor.shape.size()));
+  }
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
+  std::uint64_t count = 1;
+  for (const std::size_t size : tensor.shape) {
+    if (size == 0 || size > kMost / count) {
+      return wrong("sizes from 1 on that GGUF can hold",
+                   fmt::format("[{}]", fmt::join(tensor.shape, ", ")));
+    }
+    count *= size;
+  }
+  const std::size_t row = tensor.shape.empty() ? 1 : tensor.shape.back();
+  if (row % type.block != 0) {
+    return wrong(
+        fmt::format("a multiple of {} values ({}) along the last axis", type.block, type.name),
+        fmt::format("{}", row));
+  }
+  return {};
+}
 
 std::unique_ptr<TensorWriter> create_gguf(const std::string& path, const TensorFilePlan& plan) {
   return std::make_unique<GgufWriter>(path, plan);

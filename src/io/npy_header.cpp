@@ -355,18 +355,21 @@ std::string npy_start(const NpyType& type, std::span<const std::size_t> shape) {
   return start + header;
 }
 
-const NpyType& npy_type_of(std::string_view container, std::string_view tensor,
-                           const TensorType& type, std::span<const std::size_t> shape) {
-  const auto found = std::ranges::find(kTypes, type.name, &NpyType::tensor_type);
-  if (found == kTypes.end()) {
-    throw InputError(fmt::format("{}: '{}': expected a type that NumPy has, found {}", container,
-                                 printable(tensor), type.name));
+std::string wrong_npy_tensor(const TensorFilePlan::Tensor& tensor) {
+  if (std::ranges::find(kTypes, tensor.type->name, &NpyType::tensor_type) == kTypes.end()) {
+    return fmt::format("expected a type that NumPy has, found {}", tensor.type->name);
   }
-  if (shape.size() > kMostAxes) {
-    throw InputError(fmt::format("{}: '{}': expected at most {} axes, found {}", container,
-                                 printable(tensor), kMostAxes, shape.size()));
+  if (tensor.shape.size() > kMostAxes) {
+    return fmt::format("expected at most {} axes, found {}", kMostAxes, tensor.shape.size());
   }
-  return *found;
+  return {};
+}
+
+const NpyType& npy_type_of(std::string_view container, const TensorFilePlan::Tensor& tensor) {
+  if (const std::string wrong = wrong_npy_tensor(tensor); !wrong.empty()) {
+    throw InputError(fmt::format("{}: '{}': {}", container, printable(tensor.name), wrong));
+  }
+  return *std::ranges::find(kTypes, tensor.type->name, &NpyType::tensor_type);
 }
 
 bool is_npy_plain(const NpyHeader& header) {

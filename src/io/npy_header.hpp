@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "zeropoint/io/tensor_type.hpp"
+#include "zeropoint/io/tensor_file.hpp"
 
 // The header of a NumPy array in a file. Source: NumPy Enhancement Proposal 1 and
 // numpy.lib.format.
@@ -74,8 +74,9 @@ std::string npy_start(const NpyType& type, std::span<const std::size_t> shape);
 
 /// The type that NumPy has for a tensor's; throws InputError that names the tensor and `container`
 /// if there is none, or if it has more axes than NumPy's arrays.
-const NpyType& npy_type_of(std::string_view container, std::string_view tensor,
-                           const TensorType& type, std::span<const std::size_t> shape);
+const NpyType& npy_type_of(std::string_view container, const TensorFilePlan::Tensor& tensor);
+/// As Container::wrong_tensor says.
+std::string wrong_npy_tensor(const TensorFilePlan::Tensor& tensor);
 
 /// Whether the elements in the file are a tensor's bytes as they stand.
 bool is_npy_plain(const NpyHeader& header);

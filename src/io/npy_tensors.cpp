@@ -51,7 +51,7 @@ std::string start_of(const TensorFilePlan& plan) {
         fmt::format("npy: expected one tensor, found {}; .npz holds several", plan.tensors.size()));
   }
   const auto& tensor = plan.tensors.front();
-  return npy_start(npy_type_of("npy", tensor.name, *tensor.type, tensor.shape), tensor.shape);
+  return npy_start(npy_type_of("npy", tensor), tensor.shape);
 }
 
 class NpyWriter : public TensorWriter {
@@ -96,6 +96,7 @@ const Container kNpy = {
     },
     [](const std::string& path, const TensorFilePlan& plan) -> std::unique_ptr<TensorWriter> {
       return std::make_unique<NpyWriter>(path, plan);
-    }};
+    },
+    wrong_npy_tensor};
 
 }  // namespace zeropoint

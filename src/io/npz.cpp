@@ -236,6 +236,7 @@ const Container kNpz = {"npz",
                         [](const std::string& path) -> std::unique_ptr<TensorFile> {
                           return std::make_unique<NpzFile>(path);
                         },
-                        create_npz};
+                        create_npz,
+                        wrong_npz_tensor};
 
 }  // namespace zeropoint

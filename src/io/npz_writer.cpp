@@ -100,26 +100,31 @@ std::string directory_end(std::uint64_t count, std::uint64_t start, std::uint64_
   return record.bytes();
 }
 
+std::string entry_name(const std::string& tensor) { return tensor + ".npy"; }
+
+std::string wrong_name(const std::string& tensor) {
+  const std::string name = entry_name(tensor);
+  if (!tensor.empty() && is_safe_entry_name(name) && name.size() <= kMost16) return {};
+  return fmt::format("expected a relative name without '..' and of at most {}, found '{}'",
+                     byte_count(kMost16 - 4), printable(tensor));
+}
+
 std::vector<Entry> entries_of(const TensorFilePlan& plan) {
   if (plan.tensors.empty()) throw InputError("npz: expected a tensor or more, found none");
   std::vector<Entry> entries;
   std::set<std::string_view> names;
   for (const auto& tensor : plan.tensors) {
-    const NpyType& type = npy_type_of("npz", tensor.name, *tensor.type, tensor.shape);
-    Entry entry;
-    entry.name = tensor.name + ".npy";
-    const bool fits = !tensor.name.empty() && is_safe_entry_name(entry.name) &&
-                      entry.name.size() <= kMost16 && names.insert(tensor.name).second;
-    if (!fits) {
-      throw InputError(fmt::format(
-          "npz: expected names that occur once, are relative, without '..' and of at most {}, "
-          "found '{}'",
-          byte_count(kMost16 - 4), printable(tensor.name)));
+    if (const std::string wrong = wrong_name(tensor.name); !wrong.empty()) {
+      throw InputError(fmt::format("npz: {}", wrong));
     }
-    std::size_t count = 1;
-    for (const std::size_t size : tensor.shape) count *= size;
-    entry.start = npy_start(type, tensor.shape);
-    entry.size = entry.start.size() + tensor.type->stored_bytes(count);
+    if (!names.insert(tensor.name).second) {
+      throw InputError(
+          fmt::format("npz: expected each name once, found '{}' twice", printable(tensor.name)));
+    }
+    Entry entry;
+    entry.name = entry_name(tensor.name);
+    entry.start = npy_start(npy_type_of("npz", tensor), tensor.shape);
+    entry.size = entry.start.size() + tensor.type->stored_bytes(value_count(tensor.shape));
     entries.push_back(std::move(entry));
   }
   return entries;
@@ -192,6 +197,11 @@ class NpzWriter : public TensorWriter {
 };
 
 }  // namespace
+
+std::string wrong_npz_tensor(const TensorFilePlan::Tensor& tensor) {
+  const std::string wrong = wrong_name(tensor.name);
+  return wrong.empty() ? wrong_npy_tensor(tensor) : wrong;
+}
 
 std::unique_ptr<TensorWriter> create_npz(const std::string& path, const TensorFilePlan& plan) {
   return std::make_unique<NpzWriter>(path, plan);

@@ -8,6 +8,7 @@
 namespace zeropoint {
 
 /// An archive of stored (uncompressed) arrays, written as they come.
+std::string wrong_npz_tensor(const TensorFilePlan::Tensor& tensor);
 std::unique_ptr<TensorWriter> create_npz(const std::string& path, const TensorFilePlan& plan);
 
 /// Whether an entry's name leads nowhere but into the archive: relative, without "..".

@@ -209,6 +209,13 @@ void resize_11(Rewrite& r) {
   if (is_nearest) Rewrite::set(r.node, "nearest_mode", "floor");
 }
 
+void resize_13(Rewrite& r) {
+  const onnx::AttributeProto* const mode = r.find("coordinate_transformation_mode");
+  if (mode != nullptr && mode->s() == "tf_half_pixel_for_nn") {
+    r.reason = "its coordinates, tf_half_pixel_for_nn, are no more from opset 13 on";
+  }
+}
+
 void clip_11(Rewrite& r) {
   r.bound_from("min", 1);
   r.bound_from("max", 2);
@@ -324,6 +331,7 @@ constexpr Change kChanges[] = {
     {"Hardmax", 13, softmax_13},
     {"LogSoftmax", 13, softmax_13},
     {"ReduceSum", 13, axes_to_input},
+    {"Resize", 13, resize_13},
     {"Softmax", 13, softmax_13},
     {"Split", 13, split_13},
     {"Squeeze", 13, axes_to_input},

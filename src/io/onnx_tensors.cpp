@@ -93,6 +93,14 @@ const OnnxType* onnx_type(const TensorType& type) {
   return found == std::end(kTypes) ? nullptr : found;
 }
 
+std::string wrong_onnx_tensor(const TensorFilePlan::Tensor& tensor) {
+  if (tensor.name.empty()) return "expected a name, found none";
+  if (onnx_type(*tensor.type) == nullptr) {
+    return fmt::format("expected a type that ONNX has, found {}", tensor.type->name);
+  }
+  return {};
+}
+
 std::string wrong_dequantization(const DequantizedTensor& row, const StoredTensor* codes,
                                  const StoredTensor* scale, const StoredTensor* zero_point) {
   const auto missing = [](std::string_view what, const std::string& name) {
@@ -376,6 +384,7 @@ const Container kOnnx = {
     [](const std::string& path) -> std::unique_ptr<TensorFile> {
       return std::make_unique<OnnxFile>(path);
     },
-    [](const std::string& path, const TensorFilePlan& plan) { return write_onnx(path, plan, {}); }};
+    [](const std::string& path, const TensorFilePlan& plan) { return write_onnx(path, plan, {}); },
+    wrong_onnx_tensor};
 
 }  // namespace zeropoint

@@ -28,6 +28,9 @@ struct OnnxType {
 const OnnxType* onnx_type(std::int32_t number);
 const OnnxType* onnx_type(const TensorType& type);
 
+/// As Container::wrong_tensor says.
+std::string wrong_onnx_tensor(const TensorFilePlan::Tensor& tensor);
+
 /// "each scale of 'x' …, found …" if these shapes make no DequantizeLinear; empty if they do.
 std::string wrong_dequantization(const DequantizedTensor& row, const StoredTensor* codes,
                                  const StoredTensor* scale, const StoredTensor* zero_point);

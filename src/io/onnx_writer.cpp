@@ -115,10 +115,7 @@ class Skeleton {
 
   void read_plan() {
     for (const auto& row : plan_.tensors) {
-      if (row.name.empty()) refuse(row.name, "expected a name, found none");
-      if (onnx_type(*row.type) == nullptr) {
-        refuse(row.name, fmt::format("expected a type that ONNX has, found {}", row.type->name));
-      }
+      if (const std::string wrong = wrong_onnx_tensor(row); !wrong.empty()) refuse(row.name, wrong);
       StoredTensor tensor;
       tensor.name = row.name;
       tensor.shape = row.shape;

@@ -226,6 +226,13 @@ class SafetensorsSet : public TensorFile {
       return std::pair(tensor.part, tensor.place);
     });
     check_names();
+    // What all files say of themselves, the set says.
+    for (const auto& entry : parts_.front()->metadata()) {
+      const bool is_common = std::ranges::all_of(parts_, [&](const auto& part) {
+        return std::ranges::find(part->metadata(), entry) != part->metadata().end();
+      });
+      if (is_common) metadata_.push_back(entry);
+    }
   }
 
   TensorBytes load(const StoredTensor& tensor) const override {
@@ -258,9 +265,24 @@ std::string json_text(std::string_view text) {
   try {
     return nlohmann::json(text).dump();
   } catch (const nlohmann::json::exception&) {
-    throw InputError(
-        fmt::format("safetensors: expected names in UTF-8, found '{}'", printable(text)));
+    throw InputError(fmt::format("expected text in UTF-8, found '{}'", printable(text)));
   }
+}
+
+std::string wrong_safetensors_tensor(const TensorFilePlan::Tensor& tensor) {
+  if (tensor.name.empty() || tensor.name == "__metadata__") {
+    return fmt::format("expected a name that is not '__metadata__', found '{}'", tensor.name);
+  }
+  if (tensor.type->kind == TensorKind::blocks) {
+    return fmt::format("expected a type that safetensors has, found {}; those are GGUF's",
+                       tensor.type->name);
+  }
+  try {
+    json_text(tensor.name);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return {};
 }
 
 // What a file begins with, padded so that the data are aligned to eight bytes. Wider elements
@@ -275,19 +297,16 @@ std::string header_of(const TensorFilePlan& plan, std::uint64_t& data_bytes) {
     }
     rows.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(pairs, ",")));
   }
-  std::set<std::string_view> names = {"", "__metadata__"};
+  std::set<std::string_view> names;
   data_bytes = 0;
   for (const auto& tensor : plan.tensors) {
     const std::size_t count = value_count(tensor.shape);
-    if (!names.insert(tensor.name).second) {
-      throw InputError(fmt::format(
-          "safetensors: expected names that occur once and are not '__metadata__', found '{}'",
-          printable(tensor.name)));
+    if (const std::string wrong = wrong_safetensors_tensor(tensor); !wrong.empty()) {
+      throw InputError(fmt::format("safetensors: '{}': {}", printable(tensor.name), wrong));
     }
-    if (tensor.type->kind == TensorKind::blocks) {
-      throw InputError(
-          fmt::format("'{}': expected a type that safetensors has, found {}; those are GGUF's",
-                      printable(tensor.name), tensor.type->name));
+    if (!names.insert(tensor.name).second) {
+      throw InputError(fmt::format("safetensors: expected each name once, found '{}' twice",
+                                   printable(tensor.name)));
     }
     const std::uint64_t end = data_bytes + tensor.type->stored_bytes(count);
     rows.push_back(fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
@@ -356,7 +375,8 @@ const Container kSafetensors = {
     },
     [](const std::string& path, const TensorFilePlan& plan) -> std::unique_ptr<TensorWriter> {
       return std::make_unique<SafetensorsWriter>(path, plan);
-    }};
+    },
+    wrong_safetensors_tensor};
 
 const Container kSafetensorsIndex = {
     "safetensors index",
@@ -366,6 +386,7 @@ const Container kSafetensorsIndex = {
     [](const std::string& path) -> std::unique_ptr<TensorFile> {
       return std::make_unique<SafetensorsSet>(path);
     },
+    nullptr,
     nullptr};
 
 }  // namespace zeropoint

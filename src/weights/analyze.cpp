@@ -119,7 +119,7 @@ class Analyzer {
     result.trials.resize(schemes_.size());
     if (result.profile.nans + result.profile.infinities != 0) {
       for (auto& trial : result.trials) {
-        trial.problem = fmt::format("{} of {} numbers are NaN or infinite",
+        trial.problem = fmt::format("{} of {} numbers are NaN, infinite or beyond float32",
                                     result.profile.nans + result.profile.infinities, weight.count);
       }
       return;

@@ -67,6 +67,8 @@ void choose(const Rules& rules, PlannedWeight& planned) {
   }
 }
 
+constexpr std::string_view kNoNumbers = "NaN, infinite or beyond float32";
+
 // How many values are not finite.
 std::size_t not_finite(std::span<const float> x) {
   constexpr std::size_t kGrain = std::size_t{1} << 16;
@@ -82,20 +84,38 @@ std::size_t not_finite(std::span<const float> x) {
   return all;
 }
 
-void keep(const WeightFile& file, const std::string& container, PlannedWeight& planned) {
+void keep(const WeightFile& file, const Container& target, PlannedWeight& planned) {
   const Weight& weight = *planned.weight;
   planned.type = weight.type;
   planned.bytes = weight.bytes;
-  if (!weight.is_quantized) return;
-  const bool fits = (weight.scheme && container == "safetensors") ||
-                    (!weight.scheme && file.file().container() == container);
-  if (!fits) {
-    planned.problem = fmt::format("is {}, which {} cannot hold as it is", weight.type, container);
+  if (weight.is_quantized) {
+    const bool fits = (weight.scheme && target.name == "safetensors") ||
+                      (!weight.scheme && file.file().container() == target.name);
+    if (!fits) {
+      planned.problem =
+          fmt::format("is {}, which {} cannot hold as it is", weight.type, target.name);
+    }
+    return;
   }
+  const StoredTensor& stored = *weight.stored;
+  planned.problem = target.wrong_tensor({stored.name, stored.shape, stored.type});
+  if (planned.problem.empty() || stored.type->kind != TensorKind::floating) return;
+  // All floating types that some container lacks are within float32.
+  const TensorType& wide = tensor_type("F32");
+  planned.problem = target.wrong_tensor({stored.name, stored.shape, &wide});
+  if (!planned.problem.empty()) return;
+  planned.kept_as = &wide;
+  planned.type = wide.name;
+  planned.bytes = wide.stored_bytes(weight.count);
 }
 
-void encode_as(const std::string& container, bool fake, PlannedWeight& planned) {
-  const Encoding encoding = encoding_of(container, *planned.weight, *planned.scheme, fake);
+void encode_as(const Container& target, bool fake, PlannedWeight& planned) {
+  const Encoding encoding = encoding_of(target.name, *planned.weight, *planned.scheme, fake);
+  for (const auto& tensor : encoding.tensors) {
+    if (const std::string wrong = target.wrong_tensor(tensor); !wrong.empty()) {
+      throw InputError(wrong);
+    }
+  }
   planned.bytes = encoding.bytes();
   planned.type = short_form(*planned.scheme);
   if (fake) planned.type = fmt::format("{} as {}", encoding.tensors[0].type->name, planned.type);
@@ -154,12 +174,12 @@ QuantizePlan plan_quantization(const WeightFile& file, const QuantizeOptions& op
         planned.problem = "is behind a DequantizeLinear of the graph, which is not taken out again";
       } else {
         try {
-          encode_as(options.container, options.fake, planned);
+          encode_as(target, options.fake, planned);
           if (reads && weight.count == 0) why = "has no numbers";
           if (reads && weight.count != 0) {
             const std::size_t bad = not_finite(file.load(weight).values());
             if (bad != 0)
-              why = fmt::format("{} of {} numbers are NaN or infinite", bad, weight.count);
+              why = fmt::format("{} of {} numbers are {}", bad, weight.count, kNoNumbers);
           }
         } catch (const InputError& error) {
           why = error.what();
@@ -174,15 +194,15 @@ QuantizePlan plan_quantization(const WeightFile& file, const QuantizeOptions& op
       planned.scheme = *rules.fallback;
       if (!planned.scheme) planned.reason = "--fallback";
       try {
-        if (planned.scheme && why.find("NaN or infinite") != std::string::npos) {
+        if (planned.scheme && why.find(kNoNumbers) != std::string::npos) {
           planned.problem = why + "; the fallback cannot hold them either";
         }
-        if (planned.scheme) encode_as(options.container, options.fake, planned);
+        if (planned.scheme) encode_as(target, options.fake, planned);
       } catch (const InputError& error) {
         planned.problem = fmt::format("fits neither: {}", error.what());
       }
     }
-    if (!planned.scheme && planned.problem.empty()) keep(file, options.container, planned);
+    if (!planned.scheme && planned.problem.empty()) keep(file, target, planned);
     plan.bytes_after += planned.problem.empty() ? planned.bytes : weight.bytes;
   }
 

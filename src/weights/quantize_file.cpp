@@ -43,6 +43,8 @@ class FileQuantizer {
       PlannedWeight& planned = plan_.weights[i];
       if (planned.scheme) {
         write_codes(planned, encodings_[i], *writer);
+      } else if (planned.kept_as != nullptr) {
+        writer->write(as_type(file_.load(*planned.weight).values(), *planned.kept_as));
       } else {
         for (const StoredTensor* part : kept_[i]) {
           writer->write(file_.file().load(*part).bytes());
@@ -67,6 +69,10 @@ class FileQuantizer {
     for (const auto& planned : plan_.weights) {
       Encoding& encoding = encodings_.emplace_back();
       auto& kept = kept_.emplace_back();
+      if (planned.kept_as != nullptr) {
+        outline.tensors.push_back({planned.weight->name, planned.weight->shape, planned.kept_as});
+        continue;
+      }
       if (!planned.scheme) {
         for (const StoredTensor* part : file_.parts(*planned.weight)) {
           if (!seen.insert(part).second) continue;  // of several, written with the first

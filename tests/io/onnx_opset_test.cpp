@@ -101,6 +101,15 @@ TEST(OnnxOpset, OperatorsKeepTheirMeaning) {
   scales->set_floats(0, 0.5);
   EXPECT_THAT(raised(folder, upsample, 8, 21),
               HasSubstr("node 'n' (Resize) of opset 8 cannot be raised to 21: "));
+  auto resize = node("Resize", {"x", "", "s"}, {"y"});
+  resize.set_name("n");
+  auto* mode = resize.add_attribute();
+  mode->set_name("coordinate_transformation_mode");
+  mode->set_s("tf_half_pixel_for_nn");
+  EXPECT_THAT(raised(folder, resize, 11, 21), HasSubstr("no more from opset 13 on"));
+  mode->set_s("half_pixel");
+  EXPECT_EQ(raised(folder, resize, 11, 21),
+            "Resize(x,,s; coordinate_transformation_mode=half_pixel)");
   auto normalization = node("BatchNormalization", {"x", "s", "b", "m", "v"}, {"y", "mean"});
   EXPECT_THAT(raised(folder, normalization, 9, 21), HasSubstr("outputs of training"));
   EXPECT_THAT(raised(folder, node("Add", {"x", "x"}, {"y"}), 6, 13),

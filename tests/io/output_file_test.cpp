@@ -156,7 +156,8 @@ TEST_F(OutputFileTest, FollowsLinks) {
 }
 
 TEST_F(OutputFileTest, PathsThatCannotBeWritten) {
-  EXPECT_THAT(refusal(folder_.path().string()), HasSubstr("expected a file to write, found a folder"));
+  EXPECT_THAT(refusal(folder_.path().string()),
+              HasSubstr("expected a file to write, found a folder"));
   EXPECT_THAT(refusal("/dev/null"), HasSubstr("found a device"));
   EXPECT_THAT(refusal(in_folder("none/x")), HasSubstr("No such file or directory"));
   put("y", "mine");

@@ -87,8 +87,8 @@ TEST_F(Safetensors, WritesOnlyNamesThatItReads) {
   };
   EXPECT_THAT(refused({"a", "a"}), HasSubstr("found 'a'"));
   EXPECT_THAT(refused({"__metadata__"}), HasSubstr("found '__metadata__'"));
-  EXPECT_THAT(refused({""}), HasSubstr("found ''"));
-  EXPECT_EQ(refused({"a\xff"}), "safetensors: expected names in UTF-8, found 'a\\xff'");
+  EXPECT_THAT(refused({""}), HasSubstr("expected a name"));
+  EXPECT_EQ(refused({"a\xff"}), "safetensors: 'a\\xff': expected text in UTF-8, found 'a\\xff'");
 }
 
 TEST_F(Safetensors, Lengths) {
@@ -244,6 +244,18 @@ TEST_F(SafetensorsIndex, ReadsASetAndItsFolder) {
     EXPECT_EQ(testing::values_of(*file, "b"), (std::vector<float>{3}));
     EXPECT_EQ(testing::values_of(*file, "c"), (std::vector<float>{4}));
   }
+}
+
+TEST_F(SafetensorsIndex, SaysWhatAllItsFilesSay) {
+  for (const char* name : {"1.safetensors", "2.safetensors"}) {
+    put(name, file_of(fmt::format(R"({{"__metadata__":{{"format":"pt","own":"{}"}},{}}})", name,
+                                  row(name, "U8", "[1]", "[0,1]")),
+                      "\4"));
+  }
+  put("model.safetensors.index.json",
+      R"({"weight_map":{"1.safetensors":"1.safetensors","2.safetensors":"2.safetensors"}})");
+  const auto file = open_tensor_file(in_folder("model.safetensors.index.json"));
+  EXPECT_EQ(file->metadata(), (std::vector<std::pair<std::string, std::string>>{{"format", "pt"}}));
 }
 
 TEST_F(SafetensorsIndex, NamesOfFiles) {

@@ -142,7 +142,7 @@ TEST_F(QuantizeFile, WhatDoesNotFitIsNamedBeforeAnythingIsWritten) {
   const WeightFile file = open_weights(path("in"));
   QuantizePlan plan = plan_quantization(file, options);
   EXPECT_EQ(plan.problems(), 1U);
-  EXPECT_THAT(plan.weights[1].problem, HasSubstr("1 of 4608 numbers are NaN or infinite"));
+  EXPECT_THAT(plan.weights[1].problem, HasSubstr("1 of 4608 numbers are NaN, infinite or beyond float32"));
   EXPECT_THAT(refusal([&] { write_quantized(file, plan, path("out")); }), HasSubstr("found 1"));
   EXPECT_FALSE(std::filesystem::exists(path("out")));
   EXPECT_FALSE(std::filesystem::exists(path("out.partial")));
@@ -153,6 +153,50 @@ TEST_F(QuantizeFile, WhatDoesNotFitIsNamedBeforeAnythingIsWritten) {
   write_quantized(file, plan, path("out"));
   const WeightFile out = open_weights(path("out"));
   EXPECT_TRUE(std::ranges::equal(out.load(*out.find("conv.weight")).values(), tensors_[1].values));
+}
+
+// What a container cannot hold is a problem of the plan, not of the writer once it has begun.
+TEST_F(QuantizeFile, LimitsOfTheContainerAreInThePlan) {
+  const std::string long_name(64, 'n');
+  tensors_.push_back(named_tensor("five", {2, 1, 2, 1, 32}, 4));
+  tensors_.push_back(named_tensor(long_name, {32}, 5));
+  tensors_.push_back(named_tensor("nothing", {0}, 6));
+  write_tensors(path("in"), tensors_);
+  const WeightFile file = open_weights(path("in"));
+  QuantizeOptions options;
+  options.scheme = "q8_0";
+  options.container = "gguf";
+  options.overrides = {{"conv", "keep"}};
+  const QuantizePlan plan = plan_quantization(file, options);
+  EXPECT_EQ(plan.problems(), 3U);
+  EXPECT_THAT(plan.weights[3].problem, HasSubstr("expected at most 4 axes"));
+  EXPECT_THAT(plan.weights[4].problem, HasSubstr("expected a name of 1 to 63 bytes"));
+  EXPECT_THAT(plan.weights[5].problem, HasSubstr("expected sizes from 1 on"));
+}
+
+TEST_F(QuantizeFile, KeptFloatsThatAContainerLacksBecomeFloat32) {
+  TensorFilePlan outline;
+  outline.tensors = {{"w", {4, 8}, &tensor_type("BF16")}, {"bias", {3}, &tensor_type("BF16")}};
+  const std::vector<std::uint16_t> codes = {0x3f80, 0xc040, 0x0001};  // 1, -3, a subnormal
+  {
+    const auto writer = container("safetensors").create(path("halves"), outline);
+    const std::vector<std::uint8_t> zeros(2 * 32);
+    writer->write(zeros);
+    writer->write({reinterpret_cast<const std::uint8_t*>(codes.data()), 6});
+    writer->finish();
+  }
+  const WeightFile file = open_weights(path("halves"));
+  QuantizeOptions options;
+  options.scheme = "int8";
+  options.container = "npz";
+  options.fake = true;
+  QuantizePlan plan = plan_quantization(file, options);
+  EXPECT_EQ(plan.weights[1].type, "F32");
+  EXPECT_EQ(plan.weights[1].bytes, 12U);
+  write_quantized(file, plan, path("out"));
+  const WeightFile out = open_weights(path("out"));
+  EXPECT_THAT(out.load(*out.find("bias")).values(),
+              ::testing::ElementsAre(1.0F, -3.0F, 0x1p-133F));
 }
 
 TEST_F(QuantizeFile, WhatIsQuantizedNeedsASecondWord) {

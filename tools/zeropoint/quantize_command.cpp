@@ -123,7 +123,8 @@ QuantizeOptions read_options(const Options& options, const WeightFile& file) {
   result.fake = options.fake;
   result.requantize = options.requantize;
   for (const auto& text : options.overrides) {
-    // The pattern may hold '=', and so may the scheme: the last one that leaves a scheme behind it.
+    // The pattern may hold '=', and so may the scheme: the first one that leaves a scheme behind
+    // it.
     std::size_t at = std::string::npos;
     for (std::size_t i = text.find('='); i != std::string::npos && at == std::string::npos;
          i = text.find('=', i + 1)) {
@@ -198,8 +199,8 @@ void run(const Options& options) {
   if (plan.problems() != 0) {
     report();
     throw InputError(fmt::format(
-        "{}: expected a scheme that fits each tensor, found {} that {}; --fallback SCHEME (or "
-        "keep) serves those",
+        "{}: expected each tensor to fit, found {} that {}; where it is the scheme's fault, "
+        "--fallback SCHEME (or keep) serves",
         printable(options.file), plan.problems(), plan.problems() == 1 ? "does not" : "do not"));
   }
   if (!options.dry_run) {

@@ -150,6 +150,8 @@ struct Container {
   /// Throws InputError if the container cannot hold the plan, naming what it cannot. Null if it is
   /// only read.
   std::unique_ptr<TensorWriter> (*create)(const std::string& path, const TensorFilePlan& plan);
+  /// "expected …, found …" if it can hold no such tensor, whatever the others are; empty if it can.
+  std::string (*wrong_tensor)(const TensorFilePlan::Tensor& tensor);
 };
 std::span<const Container> containers();
 /// Throws InputError naming the nearest.

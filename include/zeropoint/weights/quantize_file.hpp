@@ -35,6 +35,8 @@ struct PlannedWeight {
   std::string fell_back;         ///< why the fallback serves; empty if it does not
   std::string type;              ///< afterwards: the scheme, in short, or the type
   std::uint64_t bytes = 0;       ///< afterwards
+  /// Of a kept one whose own type the new file's container lacks: float32, which holds it exactly.
+  const TensorType* kept_as = nullptr;
   /// Once it is written: ‖x − q‖ / ‖x‖ and −20·log10 of it; 0 and infinite if nothing was lost.
   std::optional<double> relative_error;
   double sqnr_db() const;
