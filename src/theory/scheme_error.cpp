@@ -224,8 +224,9 @@ ErrorPrediction combine(const ProductError& error, const QuantizedOperand* a_ope
       all.push_back(expected > 0 ? (expected + x) * (1 + y / expected) : x + y);
     }
   }
-  // Deviations are off by 3.0 % (docs/predictions.md), so that 1 + 1.645 · 3.0 % of one is enough 19
-  // times in 20: intervals are to hold 95 % of the measurements of each kind, not of all together.
+  // Deviations are off by 3.0 % (docs/predictions.md), so that 1 + 1.645 · 3.0 % of one is enough
+  // 19 times in 20: intervals are to hold 95 % of the measurements of each kind, not of all
+  // together.
   constexpr double kOwn = 1.05;
   const auto widened = [&](double p) {
     const double end = root(nth(all, p));

@@ -1,6 +1,6 @@
 // Errors predicted from the settings alone, with their intervals, against measurements. Twenty
-// seeds; large matrices, many seeds and other schemes, with a table, are disabled, since they take a
-// minute or some:
+// seeds; large matrices, many seeds and other schemes, with a table, are disabled, since they take
+// a minute or some:
 //   test_theory --gtest_also_run_disabled_tests --gtest_filter='*LargeMeasurements*'
 // and likewise '*ManyMeasurements*', '*OthersThan*' and '*FittedMeasurements*'.
 #include "zeropoint/theory/scheme_error.hpp"

@@ -142,7 +142,8 @@ TEST_F(QuantizeFile, WhatDoesNotFitIsNamedBeforeAnythingIsWritten) {
   const WeightFile file = open_weights(path("in"));
   QuantizePlan plan = plan_quantization(file, options);
   EXPECT_EQ(plan.problems(), 1U);
-  EXPECT_THAT(plan.weights[1].problem, HasSubstr("1 of 4608 numbers are NaN, infinite or beyond float32"));
+  EXPECT_THAT(plan.weights[1].problem,
+              HasSubstr("1 of 4608 numbers are NaN, infinite or beyond float32"));
   EXPECT_THAT(refusal([&] { write_quantized(file, plan, path("out")); }), HasSubstr("found 1"));
   EXPECT_FALSE(std::filesystem::exists(path("out")));
   EXPECT_FALSE(std::filesystem::exists(path("out.partial")));
@@ -195,8 +196,7 @@ TEST_F(QuantizeFile, KeptFloatsThatAContainerLacksBecomeFloat32) {
   EXPECT_EQ(plan.weights[1].bytes, 12U);
   write_quantized(file, plan, path("out"));
   const WeightFile out = open_weights(path("out"));
-  EXPECT_THAT(out.load(*out.find("bias")).values(),
-              ::testing::ElementsAre(1.0F, -3.0F, 0x1p-133F));
+  EXPECT_THAT(out.load(*out.find("bias")).values(), ::testing::ElementsAre(1.0F, -3.0F, 0x1p-133F));
 }
 
 TEST_F(QuantizeFile, WhatIsQuantizedNeedsASecondWord) {
